@@ -1,0 +1,305 @@
+"""One notification of the Azure Marketplace: what it must hold, which application it is about, where it stands in time.
+
+Pure. Strict on what the order and the row rely on, tolerant of the rest; it never looks at a clock, and no error text
+repeats what was sent.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self, TypedDict
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError, from_json
+
+from webhook import WebhookError
+
+EventType = Literal["PUT", "PATCH", "DELETE"]
+ProvisioningState = Literal["Accepted", "Succeeded", "Failed", "Deleting", "Deleted"]
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+CLOCK_SKEW = timedelta(days=1)
+"""How far the time of an event may lie ahead of the time of its receipt."""
+
+KEY_LIMIT = 512
+"""UTF-16 code units in a PartitionKey or RowKey: 1 KiB, by
+https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model."""
+
+PROPERTY_LIMIT = 32 * 1024
+"""UTF-16 code units in one string property of an entity: 64 KiB, by the same page."""
+
+_SHORTENED = 4_000  # characters: escaped as JSON they are at most 24,000, which leaves room in one property
+_ORDER_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z\|[0-5]\|[0-9a-f]{8}")
+
+
+class FieldError(TypedDict):
+    """What is wrong with one field: `loc`, the way to it from the top of the body, and `msg`, a sentence."""
+
+    loc: list[str | int]
+    msg: str
+
+
+class InvalidNotificationError(WebhookError):
+    """The body is not a valid notification; `errors` names each field and repeats nothing of the body."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationId:
+    """The Azure resource ID of a managed application, as a notification spelt it.
+
+    Resource IDs are case-insensitive and arrive with and without the leading slash: compare `partition_key` and
+    `row_key`, never `text`.
+    """
+
+    text: str
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Take the ID apart.
+
+        Raises:
+            PydanticCustomError: it is not the ID of a managed application, or too long for a table's keys.
+        """
+        match = _RESOURCE_ID.fullmatch(text) if isinstance(text, str) else None
+        if not match:
+            raise PydanticCustomError(
+                "application_id",
+                "Input should be the resource ID of a managed application: /subscriptions/<ID>/resourceGroups/<group>"
+                "/providers/Microsoft.Solutions/applications/<name>",
+            )
+        parsed = cls(match[0], match[1], match[2], match[3])
+        if utf16_length(parsed.inbox_partition_key) > KEY_LIMIT:
+            raise PydanticCustomError(
+                "application_id", "Input should be a resource ID whose names have at most 510 characters together"
+            )
+        return parsed
+
+    @property
+    def partition_key(self) -> str:
+        """PartitionKey of the application's row: the subscription ID."""
+        return self.subscription_id.lower()
+
+    @property
+    def row_key(self) -> str:
+        """RowKey of the application's row: resource group and name."""
+        return f"{self.resource_group}|{self.name}".lower()
+
+    @property
+    def inbox_partition_key(self) -> str:
+        """PartitionKey of the application's notifications; it also names the application within a process."""
+        return f"{self.partition_key}|{self.row_key}"
+
+
+# (?a): only ASCII letters match regardless of case, so that no look-alike passes for "subscriptions"
+_SEGMENT = r"([^/\\#?|\x00-\x1f\x7f-\x9f]+)"
+_RESOURCE_ID = re.compile(
+    rf"(?ai:/?subscriptions/{_SEGMENT}/resourceGroups/{_SEGMENT}/providers/Microsoft\.Solutions/applications/{_SEGMENT})"
+)
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _event_time(text: str, info: ValidationInfo) -> str:
+    """Rewrite a timestamp as UTC with exactly 7 fractional digits, so that the order of the texts is that of the times.
+
+    Digits beyond 100 ns, the resolution of the sender and of Table Storage, are cut off.
+    """
+    match = _TIMESTAMP.fullmatch(text)
+    try:
+        if not match:
+            raise ValueError
+        moment = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError(
+            "event_time", "Input should be a UTC timestamp such as 2026-03-01T10:00:00.1234567Z"
+        ) from None
+    if not EARLIEST <= moment <= info.context["now"] + CLOCK_SKEW:
+        raise PydanticCustomError("event_time", "Input should be a time between the year 2000 and a day from now")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{(match[2] or '')[:7]:0<7}Z"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        coerce_numbers_to_str=True,
+        defer_build=True,  # at the first body that is read, which keeps the start of an instance short
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+_Text = Annotated[str, Field(max_length=1024)]
+
+
+class Plan(_Model):
+    """The plan that was bought; `product` ends in -preview for a preview offer."""
+
+    publisher: _Text | None = None
+    product: _Text | None = None
+    name: _Text | None = None
+    version: _Text | None = None
+
+
+class BillingDetails(_Model):
+    """What metered billing asks for: the usage ID of the application."""
+
+    resource_usage_id: _Text | None = None
+
+
+class ErrorDetail(_Model):
+    """One of the causes of a failure."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+class Error(ErrorDetail):
+    """Why a deployment or a deletion failed."""
+
+    details: list[ErrorDetail] | None = None
+
+
+class Notification(_Model):
+    """A valid notification, of a Marketplace offer or of a service catalog application.
+
+    Which of the two it is does not show in every event, as later ones may lack what an earlier one had; so there is one
+    model, and what only one flavour sends is optional. Fields, states and events:
+    https://learn.microsoft.com/azure/azure-resource-manager/managed-applications/publish-notifications
+
+    Attributes:
+        event_time: UTC with exactly 7 fractional digits, such as 2026-03-01T10:00:00.1234567Z.
+    """
+
+    event_type: EventType
+    application_id: Annotated[ApplicationId, PlainValidator(ApplicationId.parse)]
+    event_time: Annotated[str, AfterValidator(_event_time)]
+    provisioning_state: ProvisioningState
+    plan: Plan | None = None
+    billing_details: BillingDetails | None = None
+    application_definition_id: _Text | None = None
+    error: Error | None = None
+
+    _body: str = PrivateAttr()
+    _content: dict[str, Any] = PrivateAttr()
+    _order: str = PrivateAttr()
+
+    @classmethod
+    def from_body(cls, body: bytes | str, *, now: datetime) -> Self:
+        """Read a request body.
+
+        Args:
+            body: the JSON, as it came.
+            now: the time of receipt, to recognise times that lie too far ahead.
+
+        Raises:
+            InvalidNotificationError: something that the app relies on is missing or wrong.
+        """
+        try:
+            notification = cls.model_validate_json(body, context={"now": now})
+        except ValidationError as error:
+            raise InvalidNotificationError(_field_errors(error)) from None
+        content = from_json(body)
+        digest = hashlib.sha256(_json(content, sort_keys=True).encode()).hexdigest()[:8]
+        place = _place(notification.event_type, notification.provisioning_state)
+        notification._body = body if isinstance(body, str) else body.decode()
+        notification._content = content
+        notification._order = f"{notification.event_time}|{place}|{digest}"
+        return notification
+
+    @property
+    def body(self) -> str:
+        """The request body as it came."""
+        return self._body
+
+    @property
+    def order(self) -> str:
+        """The order key: of two events of one application, the one with the greater key is the later.
+
+        Time, then the place in the life cycle, then a digest of the body's content, which makes the order total and is
+        the same for every redelivery.
+        """
+        return self._order
+
+    @property
+    def first_of_life(self) -> bool:
+        """Whether this is the kind of event with which an application's life begins."""
+        return self.event_type == "PUT" and self.provisioning_state == "Accepted"
+
+    @property
+    def error_json(self) -> str | None:
+        """The error as it came, as JSON that fits into one property; a longer one without details and cut short."""
+        if self.error is None:
+            return None
+        text = _json(self._content["error"])
+        if utf16_length(text) <= PROPERTY_LIMIT:
+            return text
+        return _json({"code": shorten(self.error.code), "message": shorten(self.error.message), "truncated": True})
+
+
+def is_order_key(text: object) -> bool:
+    """Tell whether this is an order key, such as 2026-03-01T10:00:00.1234567Z|3|9f86d081."""
+    return isinstance(text, str) and _ORDER_KEY.fullmatch(text) is not None
+
+
+def time_of(order: str) -> str:
+    """Give the time in an order key: UTC with 7 fractional digits."""
+    return order.partition("|")[0]
+
+
+def utf16_length(text: str) -> int:
+    """Count UTF-16 code units, in which Table Storage measures texts."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def shorten(text: str | None) -> str | None:
+    """Cut a text of any length to one that fits into a property."""
+    return text if text is None or len(text) <= _SHORTENED else text[: _SHORTENED - 1] + "…"
+
+
+def _place(event_type: EventType, state: ProvisioningState) -> int:
+    """Place an event in the life cycle, for events that bear the same time.
+
+    Pairs that are not documented have a place too: they are still what the Marketplace said last, and refusing them
+    would leave the row with an older state.
+    """
+    match event_type, state:
+        case "PUT", "Accepted":
+            return 0
+        case "PUT", _:
+            return 1
+        case "PATCH", _:
+            return 2
+        case "DELETE", "Failed":
+            return 4
+        case "DELETE", "Deleted":
+            return 5
+        case _:
+            return 3
+
+
+def _field_errors(error: ValidationError) -> list[FieldError]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
+
+
+def _json(content: Any, *, sort_keys: bool = False) -> str:
+    return json.dumps(content, ensure_ascii=False, sort_keys=sort_keys, separators=(",", ":"))
