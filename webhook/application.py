@@ -72,15 +72,15 @@ class Application:
             event.application_id,
             event.event_type,
             event.provisioning_state,
-            shorten(error and error.code),
-            shorten(error and error.message),
+            shorten(error.code) if error else None,
+            shorten(error.message) if error else None,
             event.error_json,
         )
         return cls(
             Register(event.order, state),
             event.order,
             _register(event.order, event.plan if event.plan != Plan() else None),
-            _register(event.order, billing and billing.resource_usage_id),
+            _register(event.order, billing.resource_usage_id if billing else None),
             _register(event.order, event.application_definition_id),
         )
 

@@ -7,9 +7,10 @@ repeats what was sent.
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self, TypedDict
+from typing import Annotated, Literal, Self, TypedDict, cast
 
 from pydantic import (
     AfterValidator,
@@ -89,7 +90,8 @@ class ApplicationId:
         parsed = cls(match[0], match[1], match[2], match[3])
         if utf16_length(parsed.inbox_partition_key) > KEY_LIMIT:
             raise PydanticCustomError(
-                "application_id", "Input should be a resource ID whose names have at most 510 characters together"
+                "application_id",
+                "Input should be a resource ID whose names have at most 510 characters together",
             )
         return parsed
 
@@ -122,18 +124,19 @@ def _event_time(text: str, info: ValidationInfo) -> str:
 
     Digits beyond 100 ns, the resolution of the sender and of Table Storage, are cut off.
     """
-    match = _TIMESTAMP.fullmatch(text)
-    try:
-        if not match:
-            raise ValueError
-        moment = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError(
-            "event_time", "Input should be a UTC timestamp such as 2026-03-01T10:00:00.1234567Z"
-        ) from None
-    if not EARLIEST <= moment <= info.context["now"] + CLOCK_SKEW:
+    received_at: datetime = cast("dict[str, datetime]", info.context)["now"]
+    moment, fraction = _parse_time(text)
+    if not EARLIEST <= moment <= received_at + CLOCK_SKEW:
         raise PydanticCustomError("event_time", "Input should be a time between the year 2000 and a day from now")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{(match[2] or '')[:7]:0<7}Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction[:7]:0<7}Z"
+
+
+def _parse_time(text: str) -> tuple[datetime, str]:
+    """Give the second in UTC, and the digits of its fraction."""
+    if match := _TIMESTAMP.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC), match[2] or ""
+    raise PydanticCustomError("event_time", "Input should be a UTC timestamp such as 2026-03-01T10:00:00.1234567Z")
 
 
 class _Model(BaseModel):
@@ -199,7 +202,7 @@ class Notification(_Model):
     error: Error | None = None
 
     _body: str = PrivateAttr()
-    _content: dict[str, Any] = PrivateAttr()
+    _content: dict[str, object] = PrivateAttr()
     _order: str = PrivateAttr()
 
     @classmethod
@@ -217,13 +220,14 @@ class Notification(_Model):
             notification = cls.model_validate_json(body, context={"now": now})
         except ValidationError as error:
             raise InvalidNotificationError(_field_errors(error)) from None
-        content = from_json(body)
-        digest = hashlib.sha256(_json(content, sort_keys=True).encode()).hexdigest()[:8]
-        place = _place(notification.event_type, notification.provisioning_state)
-        notification._body = body if isinstance(body, str) else body.decode()
-        notification._content = content
-        notification._order = f"{notification.event_time}|{place}|{digest}"
+        notification._read(body)  # noqa: SLF001 - its own class
         return notification
+
+    def _read(self, body: bytes | str) -> None:
+        self._body = body if isinstance(body, str) else body.decode()
+        self._content = from_json(body)
+        digest = hashlib.sha256(_json(self._content, sort_keys=True).encode()).hexdigest()[:8]
+        self._order = f"{self.event_time}|{_place(self.event_type, self.provisioning_state)}|{digest}"
 
     @property
     def body(self) -> str:
@@ -301,5 +305,5 @@ def _field_errors(error: ValidationError) -> list[FieldError]:
     return [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
 
 
-def _json(content: Any, *, sort_keys: bool = False) -> str:
+def _json(content: object, *, sort_keys: bool = False) -> str:
     return json.dumps(content, ensure_ascii=False, sort_keys=sort_keys, separators=(",", ":"))

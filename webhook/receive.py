@@ -98,13 +98,14 @@ class Receiver:
         if self._settings.problems:
             return _fault(facts, "misconfigured", "; ".join(self._settings.problems))
         if not secrets.accepts(secret, self._settings.secrets):
-            facts |= {"outcome": "refused", "reason": "the secret is wrong" if secret else "there is no secret"}
+            facts |= {
+                "outcome": "refused",
+                "reason": "the secret is wrong" if secret else "there is no secret",
+            }
             return _problem(HTTPStatus.UNAUTHORIZED, "The query parameter 'secret' is missing or wrong.")
         if len(body) > BODY_LIMIT:
             await self._reject(Rejection.of(body, received_at), facts)
-            return _problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is longer than {BODY_LIMIT // 1024} KiB."
-            )
+            return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is longer than {BODY_LIMIT // 1024} KiB.")
         try:
             notification = Notification.from_body(body, now=received_at)
         except InvalidNotificationError as error:

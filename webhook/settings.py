@@ -106,14 +106,20 @@ def _identity_based(connection: str, given: Mapping[str, str]) -> tuple[Storage 
     if credential.lower() not in ("", "managedidentity"):
         return None, f"{connection}__credential is not 'managedidentity'"
     return Storage(
-        connection, None, uri.rstrip("/"), managed_identity=bool(credential), client_id=given.get("__clientId")
+        connection,
+        None,
+        uri.rstrip("/"),
+        managed_identity=bool(credential),
+        client_id=given.get("__clientId"),
     ), None
 
 
 def _is_service_uri(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
-        return parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
+        return (
+            parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
+        )
     except ValueError:
         return False
 

@@ -15,7 +15,7 @@ from webhook.rejection import Rejection
 
 
 class ConflictError(WebhookError):
-    """The condition of a write did not hold: the row exists already, was changed, or is gone. Read, and decide again."""
+    """The condition of a write did not hold: the row exists, was changed, or is gone. Read, and decide again."""
 
 
 class StoreError(WebhookError):

@@ -1,18 +1,19 @@
 """The three tables in Azure Table Storage: the only module that imports azure.data.tables.
 
-It turns the app's values into entities and back, and the SDK's errors into those of `store`. It decides nothing: which
-row is right, and what to do after a conflict, is for others to say; and no write of it goes without a condition.
+It turns the SDK's errors into those of `store`. It decides nothing: which row is right, and what to do after a conflict,
+is for others to say; and no write of it goes without a condition.
 """
 
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
+    ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -20,19 +21,20 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.data.tables import EdmType, UpdateMode
+from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from webhook.application import Application, Register, State
-from webhook.notification import (
-    PROPERTY_LIMIT,
-    ApplicationId,
-    EventType,
-    Notification,
-    Plan,
-    ProvisioningState,
-    is_order_key,
+from webhook.application import Application
+from webhook.entities import (
+    Entity,
+    InboxEntry,
+    application_entity,
+    application_of,
+    inbox_entity,
+    inbox_entry,
+    rejection_entity,
 )
+from webhook.notification import ApplicationId, Notification
 from webhook.rejection import Rejection
 from webhook.settings import Storage
 from webhook.store import ConflictError, StoreError, Versioned, count_request
@@ -44,9 +46,9 @@ APPLICATIONS = "ManagedApplications"
 INBOX = "ManagedApplicationNotifications"
 REJECTIONS = "ManagedApplicationRejections"
 
-# One request may take 2 s to connect and 3 s without a byte; one that failed in passing is repeated twice, after 0.1 s
-# and 0.2 s. POST is repeated too, which the SDK leaves out by default: an insert that had been done after all shows as a
-# conflict, and a conflict is settled by reading. The deadline of the whole call is the caller's.
+# One request may take 2 s to connect and 3 s without a byte; one that failed in passing is repeated twice, at once and
+# after 0.4 s. POST is repeated too, which the SDK leaves out by default: an insert that had been done after all shows as
+# a conflict, and a conflict is settled by reading. The deadline of the whole call is the caller's.
 _OPTIONS: Mapping[str, Any] = {
     "connection_timeout": 2.0,
     "read_timeout": 3.0,
@@ -54,24 +56,12 @@ _OPTIONS: Mapping[str, Any] = {
     "retry_connect": 2,
     "retry_read": 2,
     "retry_status": 2,
-    "retry_backoff_factor": 0.05,
+    "retry_backoff_factor": 0.2,
     "retry_backoff_max": 1,
 }
 _REPEATABLE = frozenset({"GET", "POST", "PUT"})
 
-_Entity = dict[str, Any]
 _T = TypeVar("_T")
-
-
-class InboxEntry(NamedTuple):
-    """A notification as the inbox keeps it."""
-
-    partition_key: str
-    order: str
-    received_at: datetime
-    event_type: EventType
-    provisioning_state: ProvisioningState
-    body: str
 
 
 class Tables:
@@ -162,7 +152,7 @@ class Tables:
             )
         except (ResourceModifiedError, ResourceNotFoundError):
             raise ConflictError from None
-        return Versioned(application, result["etag"])
+        return Versioned(application, self._etag(result, self._applications))
 
     async def read_application(self, application_id: ApplicationId) -> Versioned | None:
         """Read an application's row; None where there is none."""
@@ -174,7 +164,7 @@ class Tables:
             )
         except ResourceNotFoundError:
             return None
-        return Versioned(application_of(entity), entity.metadata["etag"])
+        return Versioned(application_of(entity), self._etag(entity.metadata, self._applications))
 
     async def applications(self) -> AsyncIterator[Application]:
         """Give every application's row, by subscription, resource group and name."""
@@ -195,7 +185,7 @@ class Tables:
         except AzureError as error:
             raise self._store_error("listing rows", table, error) from None
 
-    async def _insert(self, table: TableClient, entity: _Entity) -> str:
+    async def _insert(self, table: TableClient, entity: Entity) -> str:
         """Insert where there is none, creating the table where it is missing; the ETag, or ConflictError."""
 
         async def insert() -> str:
@@ -206,7 +196,7 @@ class Tables:
                     entity, response_preference="return-no-content", retry_on_methods=_REPEATABLE
                 ),
             )
-            return cast("str", result["etag"])
+            return self._etag(result, table)
 
         try:
             try:
@@ -234,10 +224,15 @@ class Tables:
             return await operation()
         except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
             raise
-        except AzureError as error:
+        except (AzureError, UnicodeDecodeError) as error:
             raise self._store_error(doing, table, error) from None
 
-    def _store_error(self, doing: str, table: TableClient, error: AzureError) -> StoreError:
+    def _etag(self, result: Mapping[str, Any], table: TableClient) -> str:
+        if etag := result["etag"]:
+            return cast("str", etag)
+        raise self._store_error("writing a row", table, DecodeError("no ETag"))
+
+    def _store_error(self, doing: str, table: TableClient, error: Exception) -> StoreError:
         return StoreError(f"{doing} in {table.table_name} failed: {_reason(error)} (connection {self._connection})")
 
 
@@ -252,154 +247,18 @@ def _credential(storage: Storage) -> "AsyncTokenCredential":
     return DefaultAzureCredential()
 
 
-def _reason(error: AzureError) -> str:
+def _reason(error: Exception) -> str:
     """Say what went wrong, from what the SDK knows of it and never from its text, which may hold addresses and keys."""
-    if isinstance(error, HttpResponseError) and error.status_code:
-        code = getattr(error, "error_code", None) or (error.response and error.response.headers.get("x-ms-error-code"))
-        code = getattr(code, "value", code)
-        return f"storage answered {error.status_code}" + (f" {code}" if code else "")
-    cause = type(error.inner_exception or error).__name__
+    cause = type(getattr(error, "inner_exception", None) or error).__name__
     if isinstance(error, ServiceRequestError):
         return f"storage could not be reached: {cause}"
     if isinstance(error, ServiceResponseError):
         return f"storage did not answer: {cause}"
-    return type(error).__name__
-
-
-def application_entity(application: Application) -> _Entity:
-    """Give the entity of a row; see DESIGN for its columns. What is not known has no column."""
-    state, identity, plan = application.latest.value, application.application_id, application.plan
-    usage, definition = application.resource_usage_id, application.application_definition_id
-    entity = {
-        "PartitionKey": identity.partition_key,
-        "RowKey": identity.row_key,
-        "applicationId": identity.text,
-        "subscriptionId": identity.subscription_id,
-        "resourceGroup": identity.resource_group,
-        "applicationName": identity.name,
-        "provisioningState": state.provisioning_state,
-        "eventType": state.event_type,
-        "eventTime": (application.event_time, EdmType.DATETIME),
-        "order": application.order,
-        "errorCode": state.error_code,
-        "errorMessage": state.error_message,
-        "error": state.error,
-        "firstEventTime": (application.first_event_time, EdmType.DATETIME),
-        "firstOrder": application.first_order,
-        "planPublisher": plan and plan.value.publisher,
-        "planProduct": plan and plan.value.product,
-        "planName": plan and plan.value.name,
-        "planVersion": plan and plan.value.version,
-        "planOrder": plan and plan.order,
-        "resourceUsageId": usage and usage.value,
-        "resourceUsageIdOrder": usage and usage.order,
-        "applicationDefinitionId": definition and definition.value,
-        "applicationDefinitionIdOrder": definition and definition.order,
-    }
-    return {name: value for name, value in entity.items() if value is not None}
-
-
-def application_of(entity: Mapping[str, Any]) -> Application:
-    """Read a row back. Times come from the order keys, as the SDK cuts datetimes to microseconds.
-
-    Raises:
-        StoreError: it is not a row that this app wrote.
-    """
-    get = entity.get
-    try:
-        state = State(
-            ApplicationId.parse(entity["applicationId"]),
-            entity["eventType"],
-            entity["provisioningState"],
-            get("errorCode"),
-            get("errorMessage"),
-            get("error"),
-        )
-        plan = Plan(
-            publisher=get("planPublisher"),
-            product=get("planProduct"),
-            name=get("planName"),
-            version=get("planVersion"),
-        )
-        return Application(
-            Register(_order(entity, "order"), state),
-            _order(entity, "firstOrder"),
-            Register(_order(entity, "planOrder"), plan) if "planOrder" in entity else None,
-            _text_register(entity, "resourceUsageId"),
-            _text_register(entity, "applicationDefinitionId"),
-        )
-    except (KeyError, ValueError):
-        msg = (
-            f"the row {entity.get('PartitionKey')!r}, {entity.get('RowKey')!r} of {APPLICATIONS} is not one that this "
-            "app wrote: delete or mend it"
-        )
-        raise StoreError(msg) from None
-
-
-def _text_register(entity: Mapping[str, Any], column: str) -> Register[str] | None:
-    return Register(_order(entity, f"{column}Order"), entity[column]) if column in entity else None
-
-
-def _order(entity: Mapping[str, Any], column: str) -> str:
-    order = entity[column]
-    if not is_order_key(order):
-        raise ValueError
-    return cast("str", order)
-
-
-def inbox_entity(notification: Notification, received_at: datetime) -> _Entity:
-    """Give the entity of a notification in the inbox."""
-    return {
-        "PartitionKey": notification.application_id.inbox_partition_key,
-        "RowKey": notification.order,
-        "receivedAt": received_at,
-        "eventType": notification.event_type,
-        "provisioningState": notification.provisioning_state,
-        **dict(_body_columns(notification.body)),
-    }
-
-
-def inbox_entry(entity: Mapping[str, Any]) -> InboxEntry:
-    """Read a notification in the inbox back."""
-    columns = sorted((name for name in entity if name.startswith("body")), key=lambda name: int(name[4:] or 0))
-    return InboxEntry(
-        entity["PartitionKey"],
-        entity["RowKey"],
-        entity["receivedAt"],
-        entity["eventType"],
-        entity["provisioningState"],
-        "".join(entity[name] for name in columns),
-    )
-
-
-def rejection_entity(rejection: Rejection) -> _Entity:
-    """Give the entity of a refused body."""
-    return {
-        "PartitionKey": rejection.day,
-        "RowKey": rejection.digest,
-        "receivedAt": rejection.received_at,
-        "reason": rejection.reason,
-        "errors": json.dumps(rejection.errors, ensure_ascii=False),
-        "size": rejection.size,
-        "truncated": rejection.truncated,
-        **dict(_body_columns(rejection.body)),
-    }
-
-
-def _body_columns(body: str | bytes) -> Iterator[tuple[str, str | bytes]]:
-    """Divide a body among the columns body, body1, body2, ... of 64 KiB each, the most that a property holds."""
-    pieces = _divide(body.encode("utf-16-le"), pairs=True) if isinstance(body, str) else _divide(body, pairs=False)
-    for number, piece in enumerate(pieces):
-        yield f"body{number or ''}", piece.decode("utf-16-le") if isinstance(body, str) else piece
-
-
-def _divide(data: bytes, *, pairs: bool) -> Iterator[bytes]:
-    start, size = 0, 2 * PROPERTY_LIMIT
-    while True:
-        end = start + size
-        if pairs and end < len(data) and 0xD8 <= data[end - 1] < 0xDC:  # never between the halves of a surrogate pair
-            end -= 2
-        yield data[start:end]
-        if end >= len(data):
-            return
-        start = end
+    if isinstance(error, (DecodeError, UnicodeDecodeError)):
+        return f"storage sent an answer that cannot be read: {cause}"
+    if isinstance(error, ClientAuthenticationError) and not error.response:
+        return f"the identity got no token: {cause}"
+    if isinstance(error, HttpResponseError) and error.response:
+        code = getattr(error, "error_code", None) or getattr(error.response, "headers", {}).get("x-ms-error-code")
+        return f"storage answered {error.status_code}" + (f" {getattr(code, 'value', code)}" if code else "")
+    return cause

@@ -1,0 +1,179 @@
+"""How rows, notifications and rejections are written down as entities of Table Storage, and read back.
+
+Pure. It keeps the limits of the service, which Azurite does not: 64 KiB a property, and no time that needs more than an
+exact text to be read back. It never decides by a datetime that came from storage, as the SDK cuts it to microseconds.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from webhook.application import Application, Register, State
+from webhook.notification import (
+    PROPERTY_LIMIT,
+    ApplicationId,
+    EventType,
+    Notification,
+    Plan,
+    ProvisioningState,
+    is_order_key,
+)
+from webhook.rejection import Rejection
+from webhook.store import StoreError
+
+Entity = dict[str, Any]
+
+_HIGH_SURROGATES = range(0xD8, 0xDC)  # of a UTF-16 code unit that opens a pair, the upper byte
+
+
+class InboxEntry(NamedTuple):
+    """A notification as the inbox keeps it."""
+
+    partition_key: str
+    order: str
+    received_at: datetime
+    event_type: EventType
+    provisioning_state: ProvisioningState
+    body: str
+
+
+def application_entity(application: Application) -> Entity:
+    """Give the entity of a row; see DESIGN for its columns. What is not known has no column."""
+    state, identity, plan = application.latest.value, application.application_id, application.plan
+    usage, definition = application.resource_usage_id, application.application_definition_id
+    entity = {
+        "PartitionKey": identity.partition_key,
+        "RowKey": identity.row_key,
+        "applicationId": identity.text,
+        "subscriptionId": identity.subscription_id,
+        "resourceGroup": identity.resource_group,
+        "applicationName": identity.name,
+        "provisioningState": state.provisioning_state,
+        "eventType": state.event_type,
+        "eventTime": (application.event_time, "Edm.DateTime"),
+        "order": application.order,
+        "errorCode": state.error_code,
+        "errorMessage": state.error_message,
+        "error": state.error,
+        "firstEventTime": (application.first_event_time, "Edm.DateTime"),
+        "firstOrder": application.first_order,
+        "planPublisher": plan and plan.value.publisher,
+        "planProduct": plan and plan.value.product,
+        "planName": plan and plan.value.name,
+        "planVersion": plan and plan.value.version,
+        "planOrder": plan and plan.order,
+        "resourceUsageId": usage and usage.value,
+        "resourceUsageIdOrder": usage and usage.order,
+        "applicationDefinitionId": definition and definition.value,
+        "applicationDefinitionIdOrder": definition and definition.order,
+    }
+    return {name: value for name, value in entity.items() if value is not None}
+
+
+def application_of(entity: Mapping[str, Any]) -> Application:
+    """Read a row back. Times come from the order keys, as the SDK cuts datetimes to microseconds.
+
+    Raises:
+        StoreError: it is not a row that this app wrote.
+    """
+    get = entity.get
+    try:
+        state = State(
+            ApplicationId.parse(entity["applicationId"]),
+            entity["eventType"],
+            entity["provisioningState"],
+            get("errorCode"),
+            get("errorMessage"),
+            get("error"),
+        )
+        plan = Plan(
+            publisher=get("planPublisher"),
+            product=get("planProduct"),
+            name=get("planName"),
+            version=get("planVersion"),
+        )
+        return Application(
+            Register(_order(entity, "order"), state),
+            _order(entity, "firstOrder"),
+            Register(_order(entity, "planOrder"), plan) if "planOrder" in entity else None,
+            _text_register(entity, "resourceUsageId"),
+            _text_register(entity, "applicationDefinitionId"),
+        )
+    except (KeyError, ValueError):
+        msg = (
+            f"the row {entity.get('PartitionKey')!r}, {entity.get('RowKey')!r} of ManagedApplications is not one that "
+            "this app wrote: mend it or delete it"
+        )
+        raise StoreError(msg) from None
+
+
+def _text_register(entity: Mapping[str, Any], column: str) -> Register[str] | None:
+    return Register(_order(entity, f"{column}Order"), entity[column]) if column in entity else None
+
+
+def _order(entity: Mapping[str, Any], column: str) -> str:
+    order = entity[column]
+    if not is_order_key(order):
+        raise ValueError
+    return cast("str", order)
+
+
+def inbox_entity(notification: Notification, received_at: datetime) -> Entity:
+    """Give the entity of a notification in the inbox."""
+    return {
+        "PartitionKey": notification.application_id.inbox_partition_key,
+        "RowKey": notification.order,
+        "receivedAt": received_at,
+        "eventType": notification.event_type,
+        "provisioningState": notification.provisioning_state,
+        **dict(_body_columns(notification.body)),
+    }
+
+
+def inbox_entry(entity: Mapping[str, Any]) -> InboxEntry:
+    """Read a notification in the inbox back."""
+    columns = sorted((name for name in entity if name.startswith("body")), key=lambda name: int(name[4:] or 0))
+    return InboxEntry(
+        entity["PartitionKey"],
+        entity["RowKey"],
+        entity["receivedAt"],
+        entity["eventType"],
+        entity["provisioningState"],
+        "".join(entity[name] for name in columns),
+    )
+
+
+def rejection_entity(rejection: Rejection) -> Entity:
+    """Give the entity of a refused body."""
+    return {
+        "PartitionKey": rejection.day,
+        "RowKey": rejection.digest,
+        "receivedAt": rejection.received_at,
+        "reason": rejection.reason,
+        "errors": json.dumps(rejection.errors, ensure_ascii=False),
+        "size": rejection.size,
+        "truncated": rejection.truncated,
+        **dict(_body_columns(rejection.body)),
+    }
+
+
+def _body_columns(body: str | bytes) -> Iterator[tuple[str, str | bytes]]:
+    """Divide a body among the columns body, body1, body2, ... of 64 KiB each, the most that a property holds."""
+    pieces = _divide(body.encode("utf-16-le"), pairs=True) if isinstance(body, str) else _divide(body, pairs=False)
+    for number, piece in enumerate(pieces):
+        yield f"body{number or ''}", piece.decode("utf-16-le") if isinstance(body, str) else piece
+
+
+def _divide(data: bytes, *, pairs: bool) -> Iterator[bytes]:
+    start, size = 0, 2 * PROPERTY_LIMIT
+    while True:
+        end = start + size
+        if (
+            pairs and end < len(data) and data[end - 1] in _HIGH_SURROGATES
+        ):  # never between the halves of a surrogate pair
+            end -= 2
+        yield data[start:end]
+        if end >= len(data):
+            return
+        start = end
