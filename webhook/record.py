@@ -1,8 +1,8 @@
 """Recording a notification: in the inbox as it came, and in its application's row, side by side.
 
 This is where many writers meet. Every write has a condition, and a writer that loses a race decides again on what the
-others wrote; as the row is a merge, their order does not matter. It never overwrites blindly, and returns only when both
-are durable.
+others wrote; as the row is a merge, their order does not matter. It never overwrites blindly, and it returns only when
+both are durable.
 """
 
 import asyncio

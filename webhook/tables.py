@@ -1,7 +1,7 @@
 """The three tables in Azure Table Storage: the only module that imports azure.data.tables.
 
-It turns the SDK's errors into those of `store`. It decides nothing: which row is right, and what to do after a conflict,
-is for others to say; and no write of it goes without a condition.
+It turns the SDK's errors into those of `store`. It decides nothing: which row is right, and what to do after a
+conflict, is for others to say; and no write of it goes without a condition.
 """
 
 import logging
@@ -47,7 +47,7 @@ INBOX = "ManagedApplicationNotifications"
 REJECTIONS = "ManagedApplicationRejections"
 
 # One request may take 2 s to connect and 3 s without a byte; one that failed in passing is repeated twice, at once and
-# after 0.4 s. POST is repeated too, which the SDK leaves out by default: an insert that had been done after all shows as
+# after 0.4 s. POST is repeated too, which the SDK by default does not: an insert that had been done after all shows as
 # a conflict, and a conflict is settled by reading. The deadline of the whole call is the caller's.
 _OPTIONS: Mapping[str, Any] = {
     "connection_timeout": 2.0,
