@@ -37,7 +37,9 @@ class FakeStore:
         await self._pass("add_notification")
         del received_at
         key = (notification.application_id.inbox_partition_key, notification.order)
-        return self.inbox.setdefault(key, notification.body) is notification.body
+        added = key not in self.inbox
+        self.inbox.setdefault(key, notification.body)
+        return added
 
     async def read_application(self, application_id: ApplicationId) -> Versioned | None:
         """See Store."""
@@ -62,7 +64,10 @@ class FakeStore:
     async def add_rejection(self, rejection: Rejection) -> bool:
         """See Store."""
         await self._pass("add_rejection")
-        return self.rejections.setdefault((rejection.day, rejection.digest), rejection) is rejection
+        key = (rejection.day, rejection.digest)
+        added = key not in self.rejections
+        self.rejections.setdefault(key, rejection)
+        return added
 
     async def _pass(self, operation: str) -> None:
         count_request()

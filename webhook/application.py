@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
 from webhook.notification import (
+    CODE_LIMIT,
+    MESSAGE_LIMIT,
     ApplicationId,
     EventType,
     Notification,
@@ -72,8 +74,8 @@ class Application:
             event.application_id,
             event.event_type,
             event.provisioning_state,
-            shorten(error.code) if error else None,
-            shorten(error.message) if error else None,
+            shorten(error.code, CODE_LIMIT) if error and error.code else None,
+            shorten(error.message, MESSAGE_LIMIT) if error and error.message else None,
             event.error_json,
         )
         return cls(

@@ -5,9 +5,10 @@ exact text to be read back. It never decides by a datetime that came from storag
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast, get_args
 
 from webhook.application import Application, Register, State
 from webhook.notification import (
@@ -23,6 +24,11 @@ from webhook.rejection import Rejection
 from webhook.store import StoreError
 
 Entity = dict[str, Any]
+
+_Word = TypeVar("_Word", bound=str)
+_EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+_PROVISIONING_STATES: tuple[ProvisioningState, ...] = get_args(ProvisioningState)
+_BODY_COLUMN = re.compile(r"body\d*", re.ASCII)
 
 _HIGH_SURROGATES = range(0xD8, 0xDC)  # of a UTF-16 code unit that opens a pair, the upper byte
 
@@ -77,21 +83,18 @@ def application_of(entity: Mapping[str, Any]) -> Application:
     Raises:
         StoreError: it is not a row that this app wrote.
     """
-    get = entity.get
     try:
         state = State(
             ApplicationId.parse(entity["applicationId"]),
-            entity["eventType"],
-            entity["provisioningState"],
-            get("errorCode"),
-            get("errorMessage"),
-            get("error"),
+            _word(entity["eventType"], _EVENT_TYPES),
+            _word(entity["provisioningState"], _PROVISIONING_STATES),
+            *(_text(entity.get(column)) for column in ("errorCode", "errorMessage", "error")),
         )
         plan = Plan(
-            publisher=get("planPublisher"),
-            product=get("planProduct"),
-            name=get("planName"),
-            version=get("planVersion"),
+            publisher=entity.get("planPublisher"),
+            product=entity.get("planProduct"),
+            name=entity.get("planName"),
+            version=entity.get("planVersion"),
         )
         return Application(
             Register(_order(entity, "order"), state),
@@ -109,7 +112,21 @@ def application_of(entity: Mapping[str, Any]) -> Application:
 
 
 def _text_register(entity: Mapping[str, Any], column: str) -> Register[str] | None:
-    return Register(_order(entity, f"{column}Order"), entity[column]) if column in entity else None
+    text = _text(entity.get(column))
+    return None if text is None else Register(_order(entity, f"{column}Order"), text)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError
+
+
+def _word(value: object, words: Sequence[_Word]) -> _Word:
+    for word in words:
+        if value == word:
+            return word
+    raise ValueError
 
 
 def _order(entity: Mapping[str, Any], column: str) -> str:
@@ -133,7 +150,7 @@ def inbox_entity(notification: Notification, received_at: datetime) -> Entity:
 
 def inbox_entry(entity: Mapping[str, Any]) -> InboxEntry:
     """Read a notification in the inbox back."""
-    columns = sorted((name for name in entity if name.startswith("body")), key=lambda name: int(name[4:] or 0))
+    columns = sorted(filter(_BODY_COLUMN.fullmatch, entity), key=lambda name: int(name[4:] or 0))
     return InboxEntry(
         entity["PartitionKey"],
         entity["RowKey"],

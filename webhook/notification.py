@@ -7,6 +7,7 @@ repeats what was sent.
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     PlainValidator,
     PrivateAttr,
@@ -41,8 +43,11 @@ https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-ser
 PROPERTY_LIMIT = 32 * 1024
 """UTF-16 code units in one string property of an entity: 64 KiB, by the same page."""
 
-_SHORTENED = 4_000  # characters: escaped as JSON they are at most 24,000, which leaves room in one property
-_ORDER_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z\|[0-5]\|[0-9a-f]{8}")
+CODE_LIMIT, MESSAGE_LIMIT = 500, 4_000
+"""Characters of an error's code and message that a row keeps: as JSON, with every character escaped, both fit into one
+property."""
+
+_ORDER_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z\|[0-5]\|[0-9a-f]{8}", re.ASCII)
 
 
 class FieldError(TypedDict):
@@ -116,7 +121,7 @@ _SEGMENT = r"([^/\\#?|\x00-\x1f\x7f-\x9f]+)"
 _RESOURCE_ID = re.compile(
     rf"(?ai:/?subscriptions/{_SEGMENT}/resourceGroups/{_SEGMENT}/providers/Microsoft\.Solutions/applications/{_SEGMENT})"
 )
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 
 def _event_time(text: str, info: ValidationInfo) -> str:
@@ -178,7 +183,7 @@ class ErrorDetail(_Model):
 class Error(ErrorDetail):
     """Why a deployment or a deletion failed."""
 
-    details: list[ErrorDetail] | None = None
+    details: Annotated[list[ErrorDetail], FailFast()] | None = None
 
 
 class Notification(_Model):
@@ -202,11 +207,11 @@ class Notification(_Model):
     error: Error | None = None
 
     _body: str = PrivateAttr()
-    _content: dict[str, object] = PrivateAttr()
     _order: str = PrivateAttr()
+    _error_json: str | None = PrivateAttr()
 
     @classmethod
-    def from_body(cls, body: bytes | str, *, now: datetime) -> Self:
+    def from_body(cls, body: bytes, *, now: datetime) -> Self:
         """Read a request body.
 
         Args:
@@ -217,17 +222,21 @@ class Notification(_Model):
             InvalidNotificationError: something that the app relies on is missing or wrong.
         """
         try:
+            content = from_json(body, allow_inf_nan=False)
+            canonical = _canonical_json(content)  # refuses what overflowed to infinity
             notification = cls.model_validate_json(body, context={"now": now})
         except ValidationError as error:
             raise InvalidNotificationError(_field_errors(error)) from None
-        notification._read(body)  # noqa: SLF001 - its own class
+        except ValueError as error:
+            raise InvalidNotificationError([{"loc": [], "msg": f"Invalid JSON: {error}"}]) from None
+        notification._body = body.decode()  # noqa: SLF001 - its own class
+        notification._order = notification._order_key(canonical)  # noqa: SLF001 - its own class
+        notification._error_json = _error_json(content.get("error"))  # noqa: SLF001 - its own class
         return notification
 
-    def _read(self, body: bytes | str) -> None:
-        self._body = body if isinstance(body, str) else body.decode()
-        self._content = from_json(body)
-        digest = hashlib.sha256(_json(self._content, sort_keys=True).encode()).hexdigest()[:8]
-        self._order = f"{self.event_time}|{_place(self.event_type, self.provisioning_state)}|{digest}"
+    def _order_key(self, canonical: str) -> str:
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:8]
+        return f"{self.event_time}|{_place(self.event_type, self.provisioning_state)}|{digest}"
 
     @property
     def body(self) -> str:
@@ -250,13 +259,8 @@ class Notification(_Model):
 
     @property
     def error_json(self) -> str | None:
-        """The error as it came, as JSON that fits into one property; a longer one without details and cut short."""
-        if self.error is None:
-            return None
-        text = _json(self._content["error"])
-        if utf16_length(text) <= PROPERTY_LIMIT:
-            return text
-        return _json({"code": shorten(self.error.code), "message": shorten(self.error.message), "truncated": True})
+        """The whole error as JSON that fits into one property; a longer one without its details, and cut short."""
+        return self._error_json
 
 
 def is_order_key(text: object) -> bool:
@@ -274,9 +278,9 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def shorten(text: str | None) -> str | None:
-    """Cut a text of any length to one that fits into a property."""
-    return text if text is None or len(text) <= _SHORTENED else text[: _SHORTENED - 1] + "…"
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to so many characters, the last of them an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _place(event_type: EventType, state: ProvisioningState) -> int:
@@ -305,5 +309,21 @@ def _field_errors(error: ValidationError) -> list[FieldError]:
     return [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
 
 
-def _json(content: object, *, sort_keys: bool = False) -> str:
-    return json.dumps(content, ensure_ascii=False, sort_keys=sort_keys, separators=(",", ":"))
+def _error_json(error: Mapping[str, object] | None) -> str | None:
+    if error is None:
+        return None
+    text = _canonical_json(error)
+    if utf16_length(text) <= PROPERTY_LIMIT:
+        return text
+    limits = {"code": CODE_LIMIT, "message": MESSAGE_LIMIT}
+    kept = {name: shorten(str(error[name]), limit) for name, limit in limits.items() if error.get(name) is not None}
+    return _canonical_json({**kept, "truncated": True})
+
+
+def _canonical_json(content: object) -> str:
+    """Write JSON with keys sorted and no spaces: one text for one content, however it came.
+
+    Raises:
+        ValueError: a number is too large for JSON's usual range.
+    """
+    return json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

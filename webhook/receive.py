@@ -85,7 +85,7 @@ class Receiver:
         except StoreError as error:
             reply = _fault(facts, "failed", str(error))
         except TimeoutError:
-            reply = _fault(facts, "failed", f"storage did not answer within {DEADLINE:g} seconds")
+            reply = _fault(facts, "failed", f"{self._behind()} did not answer within {DEADLINE:g} seconds")
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the Marketplace must try again
             reply = _fault(facts, "failed", f"a bug: {_where(error)}")
         facts["storageRequests"] = requests.requests
@@ -142,6 +142,10 @@ class Receiver:
         if self._recorder is None:
             self._recorder = Recorder(self._open_store(), Memory(time.monotonic), asyncio.sleep, random)
         return self._recorder
+
+    def _behind(self) -> str:
+        storage = self._settings.storage
+        return "storage or the identity service" if storage and storage.table_service_uri else "storage"
 
     def _warn_once(self) -> None:
         while self._warnings:

@@ -110,7 +110,8 @@ class Recorder:
         certain = False  # whether the row was read in this call
         if row is None and not notification.first_of_life:
             row, certain = await self._store.read_application(application_id), True
-        for attempt in range(ATTEMPTS):
+        lost = 0
+        while lost < ATTEMPTS:
             merged = merge(row and row.application, notification)
             if row and row.application == merged:
                 if certain:
@@ -124,9 +125,9 @@ class Recorder:
                     row = await self._store.replace_application(merged, row.version)
             except ConflictError:
                 if certain:
-                    await self._sleep(self._random() * min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))
+                    await self._sleep(self._random() * min(FIRST_PAUSE * 2**lost, LONGEST_PAUSE))
+                    lost += 1
                 row, certain = await self._store.read_application(application_id), True
             else:
                 return self._memory.keep(row).application, True
-        msg = f"the row was changed by others {ATTEMPTS} times in a row"
-        raise StoreError(msg)
+        raise StoreError(f"others changed the application's row before this call could, {ATTEMPTS} times running")

@@ -14,9 +14,6 @@ from webhook.notification import FieldError
 BODY_LIMIT = 256 * 1024
 """Bytes. A larger body is refused unread; its first 256 KiB are kept."""
 
-ERRORS_KEPT = 20
-"""A body with thousands of wrong fields is described well enough by the first few."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -44,7 +41,7 @@ class Rejection:
         return cls(
             received_at,
             "too_large" if len(body) > BODY_LIMIT else "invalid",
-            tuple(errors or ())[:ERRORS_KEPT],
+            tuple(errors or ()),
             _text_or_bytes(body),
             len(body),
             hashlib.sha256(body).hexdigest(),

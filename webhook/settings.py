@@ -64,8 +64,8 @@ class Settings:
         current, previous = settings.get(SECRET), settings.get(SECRET_PREVIOUS)
         if flaw := secret.flaw(current):
             problems.append(f"{SECRET} {flaw}")
-        elif current is not None:
-            secrets.append(current)
+        else:
+            secrets.append(current or "")
         if previous and (flaw := secret.flaw(previous)):
             warnings.append(f"{SECRET_PREVIOUS} {flaw}; it is ignored")
         elif previous:
@@ -85,8 +85,7 @@ def _storage(settings: Mapping[str, str]) -> tuple[Storage | None, str | None]:
             if (value := settings.get(connection + name, "")).strip()
         }
         if text := given.get(""):
-            flaw = _connection_string_flaw(text)
-            return (None, f"{connection} {flaw}") if flaw else (Storage(connection, text), None)
+            return _by_connection_string(connection, text)
         if given:
             return _identity_based(connection, given)
     return None, f"{' or '.join(STORAGE_CONNECTIONS)} is not set"
@@ -118,28 +117,42 @@ def _is_service_uri(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
         return (
-            parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
+            parts.scheme == "https"
+            and bool(parts.hostname)
+            and not (parts.query or parts.fragment or "@" in parts.netloc)
         )
     except ValueError:
         return False
 
 
-def _connection_string_flaw(text: str) -> str | None:
-    """Say what the Tables SDK would find wrong with a connection string, before it is ever used.
-
-    The SDK finds some of this only when it signs the first request. The form is documented at
-    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string.
-    """
+def _by_connection_string(connection: str, text: str) -> tuple[Storage | None, str | None]:
+    """Read a connection string as people paste it, and write it down as the SDK reads it."""
     if text.lower().startswith("@microsoft.keyvault("):
-        return "is a Key Vault reference that App Service could not resolve"
-    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
-    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        return None, f"{connection} is a Key Vault reference that App Service could not resolve"
+    pairs = [
+        (name.strip(), value.strip())
+        for name, _, value in (part.partition("=") for part in text.split(";") if part.strip())
+    ]
+    values = {name.lower(): value for name, value in pairs}
+    if len(values) < len(pairs) or not all(name and value for name, value in pairs):
+        return None, f"{connection} is not a connection string: a part has no name or no value, or comes twice"
+    if flaw := _flaw(values):
+        return None, f"{connection} {flaw}"
+    if "usedevelopmentstorage" in values:
+        return Storage(connection, "UseDevelopmentStorage=true"), None
+    return Storage(connection, ";".join(f"{name}={value}" for name, value in pairs)), None
+
+
+def _flaw(values: Mapping[str, str]) -> str | None:
+    """Say what the Tables SDK would find wrong with a connection string, some of it only with the first request.
+
+    The form is documented at https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string.
+    """
     if "developmentstorageproxyuri" in values:
         return "has a DevelopmentStorageProxyUri: give the TableEndpoint and the account instead"
-    if values.get("usedevelopmentstorage", "").lower() == "true":
-        return None
-    if not all(name.strip() and separator and value.strip() for name, separator, value in pairs):
-        return "is not a connection string: it has a part without a name or a value"
+    if "usedevelopmentstorage" in values:
+        alone = len(values) == 1 and values["usedevelopmentstorage"].lower() == "true"
+        return None if alone else "has UseDevelopmentStorage, which is understood as UseDevelopmentStorage=true alone"
     if "accountname" not in values and "tableendpoint" not in values:
         return "has neither an AccountName nor a TableEndpoint"
     if "sharedaccesssignature" in values:

@@ -5,15 +5,17 @@ conflict, is for others to say; and no write of it goes without a condition.
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
+    DeserializationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -60,6 +62,9 @@ _OPTIONS: Mapping[str, Any] = {
     "retry_backoff_max": 1,
 }
 _REPEATABLE = frozenset({"GET", "POST", "PUT"})
+
+_FAILURES = (AzureError, DeserializationError, UnicodeDecodeError)
+"""How an operation can fail; the SDK lets two that are none of its own errors through when an answer is garbled."""
 
 _T = TypeVar("_T")
 
@@ -138,33 +143,35 @@ class Tables:
 
     async def replace_application(self, application: Application, version: str) -> Versioned:
         """Replace the row if it still has that version; ConflictError where it was changed or is gone."""
+        table = self._applications
+        call = _Call("replacing a row", table, self._connection)
         try:
-            result = await self._send(
-                "replacing a row",
-                self._applications,
-                lambda: self._applications.update_entity(
+            result = await call.send(
+                lambda: table.update_entity(
                     application_entity(application),
                     mode=UpdateMode.REPLACE,
                     etag=version,
                     match_condition=MatchConditions.IfNotModified,
                     retry_on_methods=_REPEATABLE,
                 ),
+                ResourceModifiedError,
+                ResourceNotFoundError,
             )
         except (ResourceModifiedError, ResourceNotFoundError):
             raise ConflictError from None
-        return Versioned(application, self._etag(result, self._applications))
+        return Versioned(application, call.etag(result))
 
     async def read_application(self, application_id: ApplicationId) -> Versioned | None:
         """Read an application's row; None where there is none."""
+        table = self._applications
+        call = _Call("reading a row", table, self._connection)
         try:
-            entity = await self._send(
-                "reading a row",
-                self._applications,
-                lambda: self._applications.get_entity(application_id.partition_key, application_id.row_key),
+            entity = await call.send(
+                lambda: table.get_entity(application_id.partition_key, application_id.row_key), ResourceNotFoundError
             )
         except ResourceNotFoundError:
             return None
-        return Versioned(application_of(entity), self._etag(entity.metadata, self._applications))
+        return Versioned(application_of(entity), call.etag(entity.metadata))
 
     async def applications(self) -> AsyncIterator[Application]:
         """Give every application's row, by subscription, resource group and name."""
@@ -182,58 +189,70 @@ class Tables:
                 yield entity
         except ResourceNotFoundError:
             return
-        except AzureError as error:
-            raise self._store_error("listing rows", table, error) from None
+        except _FAILURES as error:
+            raise _Call("listing the rows", table, self._connection).failure(error) from None
 
     async def _insert(self, table: TableClient, entity: Entity) -> str:
         """Insert where there is none, creating the table where it is missing; the ETag, or ConflictError."""
+        call = _Call("inserting a row", table, self._connection)
 
-        async def insert() -> str:
-            result = await self._send(
-                "inserting a row",
-                table,
-                lambda: table.create_entity(
-                    entity, response_preference="return-no-content", retry_on_methods=_REPEATABLE
-                ),
-            )
-            return self._etag(result, table)
+        async def insert(*settled: type[AzureError]) -> str:
+            try:
+                result = await call.send(
+                    lambda: table.create_entity(
+                        entity, response_preference="return-no-content", retry_on_methods=_REPEATABLE
+                    ),
+                    ResourceExistsError,
+                    *settled,
+                )
+            except ResourceExistsError as error:
+                if _code(error) in (None, "EntityAlreadyExists"):
+                    raise ConflictError from None
+                raise call.failure(error) from None  # a 409 too, but nothing is there: TableBeingDeleted, for one
+            return call.etag(result)
 
         try:
-            try:
-                return await insert()
-            except ResourceNotFoundError:
-                await self._create(table)
-                return await insert()
-        except ResourceExistsError as error:
-            if "TableBeingDeleted" in str(error):  # a conflict by its status, but nothing is there that holds the row
-                raise self._store_error("inserting a row", table, error) from None
-            raise ConflictError from None
-        except ResourceNotFoundError as error:
-            raise self._store_error("inserting a row", table, error) from None
+            return await insert(ResourceNotFoundError)
+        except ResourceNotFoundError:
+            await self._create(table)
+            return await insert()
 
     async def _create(self, table: TableClient) -> None:
+        call = _Call("creating the table", table, self._connection)
         try:
-            await self._send("creating the table", table, table.create_table)
+            await call.send(table.create_table, ResourceExistsError)
         except ResourceExistsError as error:
-            if "TableBeingDeleted" in str(error):
-                raise self._store_error("creating the table", table, error) from None
+            if _code(error) not in (None, "TableAlreadyExists"):
+                raise call.failure(error) from None
 
-    async def _send(self, doing: str, table: TableClient, operation: Callable[[], Awaitable[_T]]) -> _T:
-        """Run an operation; only what its caller settles leaves it as the SDK's own error, all else as StoreError."""
+
+class _Call(NamedTuple):
+    """One thing that is asked of a table, for saying what failed."""
+
+    doing: str
+    table: TableClient
+    connection: str
+
+    async def send(self, operation: Callable[[], Awaitable[_T]], *settled: type[AzureError]) -> _T:
+        """Run an operation. The errors that its caller settles pass; every other way to fail becomes a StoreError."""
         try:
             return await operation()
-        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+        except settled:
             raise
-        except (AzureError, UnicodeDecodeError) as error:
-            raise self._store_error(doing, table, error) from None
+        except _FAILURES as error:
+            raise self.failure(error) from None
 
-    def _etag(self, result: Mapping[str, Any], table: TableClient) -> str:
-        if etag := result["etag"]:
+    def etag(self, metadata: Mapping[str, Any]) -> str:
+        """Give the ETag of an answer, without which no row can be replaced."""
+        if etag := metadata["etag"]:
             return cast("str", etag)
-        raise self._store_error("writing a row", table, DecodeError("no ETag"))
+        raise self.failure(DecodeError("no ETag"))
 
-    def _store_error(self, doing: str, table: TableClient, error: Exception) -> StoreError:
-        return StoreError(f"{doing} in {table.table_name} failed: {_reason(error)} (connection {self._connection})")
+    def failure(self, error: Exception) -> StoreError:
+        """Say what failed, where, and how."""
+        return StoreError(
+            f"{self.doing} in {self.table.table_name} failed: {_reason(error)} (connection {self.connection})"
+        )
 
 
 def _credential(storage: Storage) -> "AsyncTokenCredential":
@@ -254,11 +273,20 @@ def _reason(error: Exception) -> str:
         return f"storage could not be reached: {cause}"
     if isinstance(error, ServiceResponseError):
         return f"storage did not answer: {cause}"
-    if isinstance(error, (DecodeError, UnicodeDecodeError)):
+    if isinstance(error, (DecodeError, DeserializationError, UnicodeDecodeError)):
         return f"storage sent an answer that cannot be read: {cause}"
     if isinstance(error, ClientAuthenticationError) and not error.response:
         return f"the identity got no token: {cause}"
     if isinstance(error, HttpResponseError) and error.response:
-        code = getattr(error, "error_code", None) or getattr(error.response, "headers", {}).get("x-ms-error-code")
-        return f"storage answered {error.status_code}" + (f" {getattr(code, 'value', code)}" if code else "")
+        code = _code(error)
+        return f"storage answered {error.status_code}" + (f" {code}" if code else "")
     return cause
+
+
+def _code(error: HttpResponseError) -> str | None:
+    """Give the service's name for an error, wherever it is: the SDK does not decode that of an insert."""
+    code = getattr(error, "error_code", None) or getattr(error.response, "headers", {}).get("x-ms-error-code")
+    if code:
+        return str(getattr(code, "value", code))
+    found = re.search(r'"code"\s*:\s*"(\w+)"', str(error))
+    return found[1] if found else None

@@ -1,0 +1,316 @@
+"""How rows, notifications and rejections are written down for Table Storage, and read back."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.events import APPLICATION_ID, DEFINITION_ID, ERROR, NOW, PLAN, USAGE_ID, notification
+from webhook.application import Application, merge
+from webhook.entities import (
+    InboxEntry,
+    application_entity,
+    application_of,
+    inbox_entity,
+    inbox_entry,
+    rejection_entity,
+)
+from webhook.notification import PROPERTY_LIMIT, FieldError, InvalidNotificationError, Notification, utf16_length
+from webhook.rejection import BODY_LIMIT, Rejection
+from webhook.store import StoreError
+
+SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
+BARE: dict[str, Any] = {"plan": None, "billingDetails": None, "error": None}
+ROWS: dict[str, Application] = {
+    "everything": merge(
+        merge(None, notification("PUT", "Accepted", eventTime="2026-03-01T09:00:00Z")),
+        notification("PUT", "Failed", applicationDefinitionId=DEFINITION_ID),
+    ),
+    "nothing optional": merge(None, notification("PATCH", "Succeeded", **BARE)),
+    "registers of three events": merge(
+        merge(
+            merge(None, notification(**(BARE | {"plan": PLAN, "eventTime": "2026-03-01T09:00:00Z"}))),
+            notification("PUT", "Succeeded", **(BARE | {"billingDetails": {"resourceUsageId": USAGE_ID}})),
+        ),
+        notification("DELETE", "Deleted", **(BARE | {"eventTime": "2026-03-01T11:00:00.0000001Z"})),
+    ),
+    "a plan in part": merge(None, notification(plan={"name": "n"})),
+    "a plan of empty texts": merge(None, notification(plan={"name": "", "version": ""})),
+    "an empty error": merge(None, notification("PUT", "Failed", error={})),
+    "an error of empty texts": merge(None, notification("PUT", "Failed", error={"code": "", "message": ""})),
+    "odd names": merge(None, notification(applicationId=f"{APPLICATION_ID.removeprefix('/').upper()} <ü>'\"%😀")),
+    "long texts": merge(None, notification("PUT", "Failed", error={"code": "😀" * 9_000, "message": "ü" * 90_000})),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_a_row_that_is_read_back_is_the_row_that_was_written(row: Application) -> None:
+    """A difference would look like news, and every redelivery would write again."""
+    assert application_of(application_entity(row)) == row
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_a_row_has_no_column_for_what_is_not_known(row: Application) -> None:
+    """An absent column is what queries and people take for nothing; the service stores no nulls."""
+    entity = application_entity(row)
+
+    assert None not in entity.values()
+    assert ("planOrder" in entity) == (row.plan is not None)
+    assert ("error" in entity) == (row.latest.value.error is not None)
+
+
+def test_a_row_has_the_columns_of_the_contract() -> None:
+    """Reports are built on these names."""
+    row = ROWS["everything"]
+    entity = application_entity(row)
+
+    assert json.loads(entity.pop("error")) == ERROR
+    assert entity == {
+        "PartitionKey": SUBSCRIPTION,
+        "RowKey": "rg-orders|orders",
+        "applicationId": APPLICATION_ID,
+        "subscriptionId": SUBSCRIPTION,
+        "resourceGroup": "rg-orders",
+        "applicationName": "orders",
+        "provisioningState": "Failed",
+        "eventType": "PUT",
+        "eventTime": ("2026-03-01T10:00:00.1234567Z", "Edm.DateTime"),
+        "order": row.order,
+        "errorCode": ERROR["code"],
+        "errorMessage": ERROR["message"],
+        "firstEventTime": ("2026-03-01T09:00:00.0000000Z", "Edm.DateTime"),
+        "firstOrder": row.first_order,
+        "planPublisher": "fabrikam",
+        "planProduct": "orders",
+        "planName": "standard",
+        "planVersion": "1.2.0",
+        "planOrder": row.order,
+        "resourceUsageId": USAGE_ID,
+        "resourceUsageIdOrder": row.order,
+        "applicationDefinitionId": DEFINITION_ID,
+        "applicationDefinitionIdOrder": row.order,
+    }
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_a_row_is_within_the_limits_of_the_service(row: Application) -> None:
+    """Azurite takes what Azure refuses, so that only this test can tell."""
+    entity = application_entity(row)
+    texts = [value for value in entity.values() if isinstance(value, str)]
+
+    assert len(entity) <= 252
+    assert max(map(utf16_length, texts)) <= PROPERTY_LIMIT
+    assert sum(map(utf16_length, texts)) * 2 < 1024 * 1024
+    assert all(type(value) is str for name, value in entity.items() if not name.endswith("Time"))
+    assert all(type(entity[name]) is tuple for name in ("eventTime", "firstEventTime"))
+
+
+def test_keys_are_in_lower_case_and_names_as_the_event_spelt_them() -> None:
+    """Resource IDs differ in case between events of one application."""
+    entity = application_entity(merge(None, notification(applicationId=APPLICATION_ID.upper())))
+
+    assert (entity["PartitionKey"], entity["RowKey"]) == (SUBSCRIPTION, "rg-orders|orders")
+    assert (entity["resourceGroup"], entity["applicationName"]) == ("RG-ORDERS", "ORDERS")
+
+
+def test_what_others_added_to_a_row_does_no_harm() -> None:
+    """The service adds a timestamp, and people add columns."""
+    row = ROWS["everything"]
+    read = {**application_entity(row), "Timestamp": NOW, "note": "call them", "eventTime": NOW, "firstEventTime": "x"}
+
+    assert application_of(read) == row
+
+
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "another application ID": {"applicationId": "nonsense"},
+    "an ID that is no text": {"applicationId": 5},
+    "another order": {"order": "2026"},
+    "an order that is a time": {"order": NOW},
+    "another first order": {"firstOrder": ""},
+    "another plan order": {"planOrder": 7},
+    "another usage order": {"resourceUsageIdOrder": "x"},
+    "another definition order": {"applicationDefinitionIdOrder": "x"},
+    "a plan that is no text": {"planName": NOW},
+    "a plan too long": {"planVersion": "x" * 1025},
+    **{
+        f"no {name}": {name: None}
+        for name in ("applicationId", "eventType", "provisioningState", "order", "firstOrder", "resourceUsageIdOrder")
+    },
+}
+
+
+@pytest.mark.parametrize("changes", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_row_that_this_app_did_not_write_is_named_and_left_alone(changes: dict[str, Any]) -> None:
+    """Someone edited the table; guessing would freeze or destroy the row, and the message says which one to mend."""
+    entity = {
+        name: value for name, value in (application_entity(ROWS["everything"]) | changes).items() if value is not None
+    }
+
+    with pytest.raises(StoreError) as caught:
+        application_of(entity)
+
+    assert str(caught.value) == (
+        f"the row '{SUBSCRIPTION}', 'rg-orders|orders' of ManagedApplications is not one that this app wrote: "
+        "mend it or delete it"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"eventType": 5},
+        {"eventType": "put"},
+        {"provisioningState": "Gone"},
+        {"errorCode": 5},
+        {"resourceUsageId": 5},
+        {"applicationDefinitionId": True},
+    ],
+    ids=lambda changes: " ".join(f"{name} {value}" for name, value in changes.items()),
+)
+def test_a_value_that_this_app_never_writes_is_noticed(changes: dict[str, Any]) -> None:
+    """It would go into answers and merges as if the Marketplace had said it."""
+    with pytest.raises(StoreError):
+        application_of(application_entity(ROWS["everything"]) | changes)
+
+
+# --- the inbox
+
+
+def test_a_notification_is_written_down_as_it_came() -> None:
+    """Every row can be rebuilt from the inbox, to the letter."""
+    event = notification("PATCH", "Succeeded", note="Grüße 😀")
+
+    assert inbox_entity(event, NOW) == {
+        "PartitionKey": f"{SUBSCRIPTION}|rg-orders|orders",
+        "RowKey": event.order,
+        "receivedAt": NOW,
+        "eventType": "PATCH",
+        "provisioningState": "Succeeded",
+        "body": event.body,
+    }
+    assert inbox_entry(inbox_entity(event, NOW)) == InboxEntry(
+        f"{SUBSCRIPTION}|rg-orders|orders", event.order, NOW, "PATCH", "Succeeded", event.body
+    )
+
+
+FULL = "x" * (PROPERTY_LIMIT - 1)
+BODIES: dict[str, tuple[str, list[str]]] = {
+    "empty": ("", [""]),
+    "short": ("x", ["x"]),
+    "one less than a property": (FULL, [FULL]),
+    "exactly a property": (FULL + "x", [FULL + "x"]),
+    "one more than a property": (FULL + "xy", [FULL + "x", "y"]),
+    "exactly two properties": ("x" * PROPERTY_LIMIT * 2, ["x" * PROPERTY_LIMIT] * 2),
+    "one more than two properties": ("x" * PROPERTY_LIMIT * 2 + "y", ["x" * PROPERTY_LIMIT] * 2 + ["y"]),
+    "two-byte letters": ("ü" * (PROPERTY_LIMIT + 1), ["ü" * PROPERTY_LIMIT, "ü"]),
+    "a pair over the edge": (FULL + "😀y", [FULL, "😀y"]),
+    "a pair at the end of a property": (FULL[:-1] + "😀y", [FULL[:-1] + "😀", "y"]),
+    "a pair at the end of all": (FULL[:-1] + "😀", [FULL[:-1] + "😀"]),
+    "a pair over the edge at the end of all": (FULL + "😀", [FULL, "😀"]),
+    "the letter before the pairs at the edge": (FULL + "\ud7ffy", [FULL + "\ud7ff", "y"]),
+    "the letter after the pairs at the edge": (FULL + "\ue000y", [FULL + "\ue000", "y"]),
+    "pairs throughout": ("😀" * PROPERTY_LIMIT, ["😀" * (PROPERTY_LIMIT // 2)] * 2),
+    "pairs throughout, off by one": (
+        "x" + "😀" * PROPERTY_LIMIT,
+        ["x" + "😀" * (PROPERTY_LIMIT // 2 - 1), "😀" * (PROPERTY_LIMIT // 2), "😀"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "pieces"), BODIES.values(), ids=BODIES.keys())
+def test_a_long_text_goes_on_in_further_columns_and_no_character_is_divided(body: str, pieces: list[str]) -> None:
+    """A property holds 32K UTF-16 code units, and half a surrogate pair is not a character that can be sent."""
+    entity = rejection_entity(Rejection.of(body.encode(), NOW))
+    columns = {name: value for name, value in entity.items() if name.startswith("body")}
+
+    assert columns == {f"body{number or ''}": piece for number, piece in enumerate(pieces)}
+    assert all(utf16_length(piece) <= PROPERTY_LIMIT for piece in columns.values())
+
+
+@pytest.mark.parametrize("length", [0, PROPERTY_LIMIT, 2 * PROPERTY_LIMIT, 200_000, 11 * PROPERTY_LIMIT + 1])
+@pytest.mark.parametrize("letter", ["x", "ü", "😀"])
+def test_a_long_notification_is_read_back_whole(letter: str, length: int) -> None:
+    """With eleven columns, body10 must not sort before body2."""
+    event = notification(note=letter * (length // utf16_length(letter)))
+    entity = inbox_entity(event, NOW)
+
+    assert inbox_entry(dict(sorted(entity.items()))).body == event.body
+    assert inbox_entry(dict(reversed(entity.items()))).body == event.body
+
+
+# --- rejections
+
+
+def test_a_rejection_has_the_columns_of_the_contract() -> None:
+    """People look there for what went wrong."""
+    rejection = Rejection.of("Grüße".encode(), NOW, [{"loc": ["plan", 0], "msg": "Grüße"}])
+
+    assert rejection_entity(rejection) == {
+        "PartitionKey": "2026-03-02",
+        "RowKey": rejection.digest,
+        "receivedAt": NOW,
+        "reason": "invalid",
+        "errors": '[{"loc": ["plan", 0], "msg": "Grüße"}]',
+        "size": 7,
+        "truncated": False,
+        "body": "Grüße",
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "pieces"),
+    [(1, [1]), (65_535, [65_535]), (65_536, [65_536]), (65_537, [65_536, 1]), (262_144, [65_536] * 4)],
+)
+def test_a_body_that_is_no_text_is_kept_in_binary_columns(size: int, pieces: list[int]) -> None:
+    """A binary property holds 64 KiB, and whatever its bytes look like, they are cut there and nowhere else."""
+    body = b"\xd8" * size
+    entity = rejection_entity(Rejection.of(body, NOW))
+    columns = {name: value for name, value in entity.items() if name.startswith("body")}
+
+    assert [len(piece) for piece in columns.values()] == pieces
+    assert list(columns) == [f"body{number or ''}" for number in range(len(pieces))]
+    assert all(type(piece) is bytes for piece in columns.values())
+    assert b"".join(columns.values()) == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x" * 2 * BODY_LIMIT,
+        "ü".encode() * BODY_LIMIT,
+        "😀".encode() * BODY_LIMIT,
+        b"\xff" * 2 * BODY_LIMIT,
+        b"\x00" * BODY_LIMIT,
+    ],
+    ids=["ASCII", "two bytes", "pairs", "binary", "NULs"],
+)
+def test_the_largest_rejection_is_within_the_limits_of_the_service(body: bytes) -> None:
+    """An entity holds 1 MiB; what does not fit would be a 500 for ten hours."""
+    entity = rejection_entity(Rejection.of(body, NOW, everything_wrong()))
+
+    assert utf16_length(entity["errors"]) <= PROPERTY_LIMIT
+    size = sum(len(value) if isinstance(value, bytes) else 2 * utf16_length(str(value)) for value in entity.values())
+    assert size < 1024 * 1024 - 10_000
+    assert (entity["truncated"], entity["size"]) == (len(body) > BODY_LIMIT, len(body))
+
+
+def everything_wrong() -> list[FieldError]:
+    """Give as many errors as one body can have."""
+    wrong: dict[str, object] = dict.fromkeys(("eventType", "applicationId", "eventTime", "provisioningState"), 0)
+    wrong["applicationDefinitionId"] = []
+    wrong["plan"] = {name: [] for name in ("publisher", "product", "name", "version")}
+    wrong["billingDetails"] = {"resourceUsageId": []}
+    wrong["error"] = {"code": [], "message": [], "details": [{"code": [], "message": []}] * 10_000}
+    with pytest.raises(InvalidNotificationError) as error:
+        Notification.from_body(json.dumps(wrong).encode(), now=NOW)
+    assert len(error.value.errors) == 14
+    return error.value.errors
+
+
+def test_times_of_receipt_carry_their_zone() -> None:
+    """The SDK takes a naive datetime for local time."""
+    received = datetime(2026, 3, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+
+    assert inbox_entity(notification(), received)["receivedAt"] == received
+    assert rejection_entity(Rejection.of(b"x", received))["receivedAt"].tzinfo is UTC
