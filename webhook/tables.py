@@ -75,38 +75,35 @@ class Tables:
     Args:
         service: the client of the account's table service.
         connection: the name of the connection in the settings, for messages.
+        credential: what gets the service its tokens, where it needs any; it is closed with the store.
     """
 
-    def __init__(self, service: TableServiceClient, connection: str) -> None:
-        self._service, self._connection = service, connection
+    def __init__(
+        self, service: TableServiceClient, connection: str, credential: "AsyncTokenCredential | None" = None
+    ) -> None:
+        self._service, self._connection, self._credential = service, connection, credential
         self._applications = service.get_table_client(APPLICATIONS)
         self._inbox = service.get_table_client(INBOX)
         self._rejections = service.get_table_client(REJECTIONS)
-        self._credential: AsyncTokenCredential | None = None
 
     @classmethod
     def connect(cls, storage: Storage) -> Self:
-        """Make the client; nothing is sent before the first operation.
+        """Make the clients; nothing is sent before the first operation.
 
         Raises:
-            StoreError: the connection string cannot be used.
+            StoreError: the SDK does not take the connection string.
         """
         # at INFO it logs every URL and header
         logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
         options = {**_OPTIONS, "raw_request_hook": lambda _: count_request()}
-        if storage.connection_string is None:
+        if storage.table_service_uri is not None:
             credential = _credential(storage)
-            tables = cls(
-                TableServiceClient(cast("str", storage.table_service_uri), credential=credential, **options),
-                storage.connection,
-            )
-            tables._credential = credential
-            return tables
+            service = TableServiceClient(storage.table_service_uri, credential=credential, **options)
+            return cls(service, storage.connection, credential)
         try:
-            service = TableServiceClient.from_connection_string(storage.connection_string, **options)
+            service = TableServiceClient.from_connection_string(storage.connection_string or "", **options)
         except ValueError:
-            msg = f"{storage.connection} is not a connection string that the Tables SDK accepts"
-            raise StoreError(msg) from None
+            raise StoreError(f"{storage.connection} is not a connection string that the Tables SDK takes") from None
         return cls(service, storage.connection)
 
     async def __aenter__(self) -> Self:

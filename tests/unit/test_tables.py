@@ -381,7 +381,7 @@ def test_a_connection_string_that_only_the_sdk_refuses_is_an_error_without_its_t
     with pytest.raises(StoreError) as caught:
         Tables.connect(Storage("STATE_STORAGE", text))
 
-    assert str(caught.value) == "STATE_STORAGE is not a connection string that the Tables SDK accepts"
+    assert str(caught.value) == "STATE_STORAGE is not a connection string that the Tables SDK takes"
     assert caught.value.__suppress_context__
 
 
