@@ -26,6 +26,7 @@ from tools.stopping import NEVER, Stopping
 
 _GLANCE = 0.05  # seconds between two looks at whether somebody asked to stop
 _TAIL = 200  # lines of output kept
+_ORPHANS = 2.0  # seconds that the rest of a group gets once its first process is gone
 
 
 class Child:
@@ -62,6 +63,7 @@ class Child:
         self._end_by = end_by
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._match: re.Match[str] | None = None
+        self._ended = False
         try:
             self._process = subprocess.Popen(
                 [os.fspath(part) for part in command],
@@ -142,19 +144,21 @@ class Child:
 
     def end(self, seconds: float = 12) -> None:
         """End it gently, then, after the time given, by force; with all of its process group. Does no harm twice."""
-        deadline = time.monotonic() + seconds
         if self._process.stdin and not self._process.stdin.closed:
             self._process.stdin.close()
+        if self._ended:
+            return
         if sys.platform != "win32":
             self._signal_group(self._end_by)
         elif not self._gentle_end:
             self._process.terminate()
-        while (self.status is None or self._group_lives()) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        _wait(seconds, lambda: self.status is not None)
+        _wait(min(seconds, _ORPHANS), lambda: not self._group_lives())
         if self.status is None or self._group_lives():
             self._signal_group(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
         self._process.wait()
         self._listener.join(1)
+        self._ended = True
 
     def _listen(self) -> None:
         if self._process.stdout is None:
@@ -192,3 +196,10 @@ class Child:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+def _wait(seconds: float, over: Callable[[], bool]) -> None:
+    """Wait until something is over, or for so long."""
+    deadline = time.monotonic() + seconds
+    while not over() and time.monotonic() < deadline:
+        time.sleep(0.01)

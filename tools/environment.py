@@ -28,6 +28,9 @@ from tools.stopping import NEVER, Stopping
 
 _ONLINE = "is the network there (behind a proxy: HTTPS_PROXY)? Then run it again"
 
+# The stamp while pip works. If pip is killed, a package may be half there and pass for whole: all is made anew then.
+_UNFINISHED = "unfinished"
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -96,7 +99,7 @@ def ready(environment: Environment, stopping: Stopping = NEVER) -> None:
             raise Problem(f"{environment.folder} exists and is no virtual environment: move it away, then run it again")
         environment.folder.mkdir(exist_ok=True)
         with _alone(environment.folder / "setup.lock", stopping):
-            if not _runs(environment):
+            if not _runs(environment) or _stamp(environment.folder) == _UNFINISHED:
                 _create(environment, stopping)
             if _stamp(environment.folder) != environment.packages_digest():
                 _install_packages(environment, stopping)
@@ -178,17 +181,21 @@ def _create(environment: Environment, stopping: Stopping) -> None:
 
 def _install_packages(environment: Environment, stopping: Stopping) -> None:
     digest = environment.packages_digest()
-    (environment.folder / "stamp").unlink(missing_ok=True)
-    _step(
-        "Installing the Python packages of requirements-dev.txt",
-        [
-            *(environment.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
-            *("--requirement", environment.root / "requirements-dev.txt"),
-        ],
-        environment.root,
-        f"pip could not install the packages: {_ONLINE}",
-        stopping,
-    )
+    _write_stamp(environment.folder, _UNFINISHED)
+    try:
+        _step(
+            "Installing the Python packages of requirements-dev.txt",
+            [
+                *(environment.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
+                *("--requirement", environment.root / "requirements-dev.txt"),
+            ],
+            environment.root,
+            f"pip could not install the packages: {_ONLINE}",
+            stopping,
+        )
+    except Problem:  # pip ended by itself, and left nothing half done
+        _write_stamp(environment.folder, "")
+        raise
     _write_stamp(environment.folder, digest)
 
 
@@ -203,6 +210,13 @@ def _install_azurite(environment: Environment, stopping: Stopping) -> None:
         [
             *(environment.python, "-c", NPM, "ci", "--omit=dev", "--ignore-scripts"),
             *("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"),
+            # What npm has cached it takes from there; where there is no network, it says so in seconds, not minutes.
+            *(
+                "--prefer-offline",
+                "--fetch-retries=2",
+                "--fetch-retry-mintimeout=1000",
+                "--fetch-retry-maxtimeout=5000",
+            ),
         ],
         environment.azurite,
         f"npm could not install Azurite: {_ONLINE}",

@@ -174,7 +174,8 @@ class FunctionApp:
         )
         if started.result.status != _StatusResult.Success:
             error = started.result.exception
-            raise Problem(f"cannot index the function app in {folder}: {error.message}\n{error.stack_trace}")
+            # The line to read comes last, where a long traceback above it does not push it out of sight.
+            raise Problem(f"{error.stack_trace}\ncannot index the function app in {folder}: {error.message}")
         listed = await runtime.functions_metadata_request(_message("functions_metadata_request"))
         routes: dict[str, list[_HttpFunction]] = {}
         for metadata in listed.function_metadata_results or []:
@@ -304,9 +305,11 @@ def web_app(functions: FunctionApp) -> web.Application:
         function = functions.find(request.method, request.path)
         if function is None:
             return web.Response(status=404)
+        if (request.content_length or 0) > LARGEST_BODY:
+            return web.Response(status=413)
         try:
             body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
+        except web.HTTPRequestEntityTooLarge:  # a chunked one, which does not say beforehand
             return web.Response(status=413)
         try:
             answer = await functions.invoke(function, _received(request, body))

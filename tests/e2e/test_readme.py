@@ -123,6 +123,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="needs Python 3.13 or newer")
 def test_make_demo_replays_the_samples_and_ends_with_0() -> None:
     """It is the newcomer's second command, and the proof that the whole stands on this machine."""
     done = subprocess.run(
