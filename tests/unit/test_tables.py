@@ -51,14 +51,14 @@ def _no_identity_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Server:
-    """A server on the loopback that gives one prepared answer to every request, and keeps what it was asked.
+    """A server on the loopback that gives prepared answers, the last of them ever after, and keeps what it was asked.
 
     Args:
-        answer: the status and the headers, one a line, and after an empty line the body; empty to hang up.
+        answers: the status and the headers, one a line, and after an empty line the body; empty to hang up.
     """
 
-    def __init__(self, answer: str) -> None:
-        self._answer = answer
+    def __init__(self, *answers: str) -> None:
+        self._answers = list(answers)
         self.requests: list[str] = []
 
     async def __aenter__(self) -> str:
@@ -72,8 +72,8 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(head)
-        if self._answer:
-            lines, _, sent = self._answer.partition("\n\n")
+        if answer := self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]:
+            lines, _, sent = answer.partition("\n\n")
             more = f"\r\nContent-Length: {len(sent.encode())}\r\nConnection: close\r\n\r\n"
             writer.write(f"HTTP/1.1 {lines}{more}{sent}".replace("\n", "\r\n").replace("\r\r", "\r").encode())
             await writer.drain()
@@ -299,6 +299,34 @@ def test_a_table_that_cannot_be_created_is_a_failure() -> None:
     """Everything is answered 404: the account has no table service."""
     with pytest.raises(StoreError, match=r" in ManagedApplications failed: storage answered 404"):
         ask("404 No\nx-ms-error-code: ResourceNotFound", insert)
+
+
+def test_a_table_that_is_still_being_deleted_cannot_be_created_yet() -> None:
+    """For up to a minute after its deletion the name is taken; the Marketplace comes back, and by then it is free."""
+
+    async def run() -> None:
+        answers = ["404 No\nx-ms-error-code: TableNotFound", "409 No\nx-ms-error-code: TableBeingDeleted"]
+        async with Server(*answers) as endpoint, client(endpoint) as tables:
+            await insert(tables)
+
+    with pytest.raises(StoreError, match=r"^creating the table in .* failed: storage answered 409 TableBeingDeleted"):
+        asyncio.run(run())
+
+
+async def every_row(tables: Tables) -> list[Application]:
+    """List the rows."""
+    return [row async for row in tables.applications()]
+
+
+def test_a_table_that_is_not_there_has_no_rows() -> None:
+    """Before the first event there is nothing to show, and nothing wrong."""
+    assert ask("404 No\nx-ms-error-code: TableNotFound", every_row) == []
+
+
+def test_a_list_that_fails_says_so() -> None:
+    """Half a list must not pass for the whole."""
+    with pytest.raises(StoreError, match=r"^listing the rows in ManagedApplications failed: storage answered 403"):
+        ask("403 No\nx-ms-error-code: AuthorizationFailure", every_row)
 
 
 def test_a_row_that_others_wrote_is_named() -> None:
