@@ -21,7 +21,7 @@ _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTA
 
 
 def create(folder: Path) -> bool:
-    """Copy the example, with a random secret instead of the one that everybody can read. False if the file is there."""
+    """Copy the example, with a random secret where it has none. False if the file is there."""
     target = folder / NAME
     if target.exists():
         return False

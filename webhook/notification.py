@@ -17,7 +17,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    FailFast,
     Field,
     PlainValidator,
     PrivateAttr,
@@ -121,7 +120,7 @@ _SEGMENT = r"([^/\\#?|\x00-\x1f\x7f-\x9f]+)"
 _RESOURCE_ID = re.compile(
     rf"(?ai:/?subscriptions/{_SEGMENT}/resourceGroups/{_SEGMENT}/providers/Microsoft\.Solutions/applications/{_SEGMENT})"
 )
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 
 def _event_time(text: str, info: ValidationInfo) -> str:
@@ -183,7 +182,7 @@ class ErrorDetail(_Model):
 class Error(ErrorDetail):
     """Why a deployment or a deletion failed."""
 
-    details: Annotated[list[ErrorDetail], FailFast()] | None = None
+    details: list[ErrorDetail] | None = Field(default=None, fail_fast=True)
 
 
 class Notification(_Model):

@@ -1,8 +1,8 @@
 """From a secret and a body to an answer: the order of the steps, and one log line a call.
 
-Settings, secret, size, body; then record, then answer. 200, 400 and 413 are given only for what is durable, everything
-that could not be done is a 500 so that the Marketplace tries again, and only a call without a valid secret leaves no
-trace but its log line. It knows nothing of HTTP requests, of Azure or of the environment.
+Settings, secret, size, body; then record, then answer. 200, 400 and 413 are given only for what is durable; whatever
+could not be done is a 500, so that the Marketplace tries again. A call without a valid secret touches nothing, and its
+body is not read. It knows nothing of HTTP requests, of Azure or of the environment.
 """
 
 import asyncio
@@ -56,6 +56,7 @@ class Receiver:
         settings: as read from the environment.
         connect: opens the store, in the running event loop.
         now: the time, in UTC.
+        deadline: seconds for the work of one call.
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class Receiver:
         settings: Settings,
         connect: Callable[[Storage], Store],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        deadline: float = DEADLINE,
     ) -> None:
-        self._settings, self._connect, self._now = settings, connect, now
+        self._settings, self._connect, self._now, self._deadline = settings, connect, now, deadline
         self._warnings = list(settings.warnings)
         self._store: Store | None = None
         self._recorder: Recorder | None = None
@@ -80,14 +82,13 @@ class Receiver:
         tally.set(requests := Tally())
         facts: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(self._deadline) as limit:
                 reply = await self._serve(secret, body, received_at, facts)
         except StoreError as error:
             reply = _fault(facts, "failed", str(error))
-        except TimeoutError:
-            reply = _fault(facts, "failed", f"{self._behind()} did not answer within {DEADLINE:g} seconds")
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the Marketplace must try again
-            reply = _fault(facts, "failed", f"a bug: {_where(error)}")
+            late = f"{self._behind()} did not answer within {self._deadline:g} seconds"
+            reply = _fault(facts, "failed", late if limit.expired() else f"a bug: {_where(error)}")
         facts["storageRequests"] = requests.requests
         facts["durationMs"] = round((time.monotonic() - started) * 1000, 1)
         _write(facts, reply.status)

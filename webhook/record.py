@@ -7,13 +7,15 @@ both are durable.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from webhook.application import Application, merge
 from webhook.notification import ApplicationId, Notification
 from webhook.store import ConflictError, Store, StoreError, Versioned
+
+_T = TypeVar("_T")
 
 Outcome = Literal["stored", "duplicate", "superseded"]
 
@@ -90,11 +92,12 @@ class Recorder:
         """
         try:
             async with asyncio.TaskGroup() as both:
-                inbox = both.create_task(self._store.add_notification(notification, received_at))
-                row = both.create_task(self.update_row(notification))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-        added, (application, changed) = inbox.result(), row.result()
+                inbox = both.create_task(_settled(self._store.add_notification(notification, received_at)))
+                row = both.create_task(_settled(self.update_row(notification)))
+        except ExceptionGroup as bugs:
+            raise bugs.exceptions[0] from None
+        added = _result(inbox)
+        application, changed = _result(row)
         if not added and not changed:
             return Recorded("duplicate", application)
         return Recorded("stored" if application.order == notification.order else "superseded", application)
@@ -111,7 +114,7 @@ class Recorder:
         if row is None and not notification.first_of_life:
             row, certain = await self._store.read_application(application_id), True
         lost = 0
-        while lost < ATTEMPTS:
+        while True:
             merged = merge(row and row.application, notification)
             if row and row.application == merged:
                 if certain:
@@ -125,9 +128,31 @@ class Recorder:
                     row = await self._store.replace_application(merged, row.version)
             except ConflictError:
                 if certain:
-                    await self._sleep(self._random() * min(FIRST_PAUSE * 2**lost, LONGEST_PAUSE))
+                    pause = min(FIRST_PAUSE * 2**lost, LONGEST_PAUSE)
                     lost += 1
+                    if lost == ATTEMPTS:
+                        raise StoreError(f"others changed the application's row first, {lost} times running") from None
+                    await self._sleep(self._random() * pause)
                 row, certain = await self._store.read_application(application_id), True
             else:
                 return self._memory.keep(row).application, True
-        raise StoreError(f"others changed the application's row before this call could, {ATTEMPTS} times running")
+
+
+async def _settled(work: Coroutine[Any, Any, _T]) -> _T | StoreError:
+    """Give what a piece of work gives, or the StoreError that ends it, so that the other piece is not given up for it.
+
+    A row that somebody broke can be rebuilt from the inbox, if only the notification gets there.
+    """
+    try:
+        return await work
+    except StoreError as error:
+        return error
+
+
+def _result(task: "asyncio.Task[_T | StoreError]") -> _T:
+    if task.cancelled():  # not by us: whoever cancels the call does not get here
+        raise StoreError("a write was cancelled from within")
+    result = task.result()
+    if isinstance(result, StoreError):
+        raise result
+    return result

@@ -33,7 +33,7 @@ def flaw(secret: str | None) -> str | None:
 
 
 def accepts(presented: str | None, accepted: Sequence[str]) -> bool:
-    """Tell whether the presented secret is one of the accepted ones, in a time that depends on neither.
+    """Tell whether the presented secret is an accepted one, in a time that does not depend on the accepted ones.
 
     Digests are compared, so that not even a length shows, and every accepted secret is tried whatever the result so
     far. No accepted secret means that nothing is accepted.

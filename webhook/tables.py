@@ -48,9 +48,10 @@ APPLICATIONS = "ManagedApplications"
 INBOX = "ManagedApplicationNotifications"
 REJECTIONS = "ManagedApplicationRejections"
 
-# One request may take 2 s to connect and 3 s without a byte; one that failed in passing is repeated twice, at once and
-# after 0.4 s. POST is repeated too, which the SDK by default does not: an insert that had been done after all shows as
-# a conflict, and a conflict is settled by reading. The deadline of the whole call is the caller's.
+# One request may take 2 s to connect and 3 s without a byte. One that failed in passing is repeated twice, at once and
+# after 0.4 s (aiohttp repeats GET and PUT once more by itself, uncounted). POST is repeated too, which is not the
+# SDK's default: an insert that had been done after all shows as a conflict, and a conflict is settled by reading. The
+# deadline of the whole call is the caller's.
 _OPTIONS: Mapping[str, Any] = {
     "connection_timeout": 2.0,
     "read_timeout": 3.0,
@@ -59,7 +60,6 @@ _OPTIONS: Mapping[str, Any] = {
     "retry_read": 2,
     "retry_status": 2,
     "retry_backoff_factor": 0.2,
-    "retry_backoff_max": 1,
 }
 _REPEATABLE = frozenset({"GET", "POST", "PUT"})
 
@@ -203,7 +203,7 @@ class Tables:
                     *settled,
                 )
             except ResourceExistsError as error:
-                if _code(error) in (None, "EntityAlreadyExists"):
+                if _code(error) == "EntityAlreadyExists":
                     raise ConflictError from None
                 raise call.failure(error) from None  # a 409 too, but nothing is there: TableBeingDeleted, for one
             return call.etag(result)
@@ -217,9 +217,9 @@ class Tables:
     async def _create(self, table: TableClient) -> None:
         call = _Call("creating the table", table, self._connection)
         try:
-            await call.send(table.create_table, ResourceExistsError)
+            await call.send(lambda: table.create_table(retry_on_methods=_REPEATABLE), ResourceExistsError)
         except ResourceExistsError as error:
-            if _code(error) not in (None, "TableAlreadyExists"):
+            if _code(error) != "TableAlreadyExists":
                 raise call.failure(error) from None
 
 
@@ -285,5 +285,5 @@ def _code(error: HttpResponseError) -> str | None:
     code = getattr(error, "error_code", None) or getattr(error.response, "headers", {}).get("x-ms-error-code")
     if code:
         return str(getattr(code, "value", code))
-    found = re.search(r'"code"\s*:\s*"(\w+)"', str(error))
-    return found[1] if found else None
+    found = re.search(r'"code"\s*:\s*"(\w+)"|<(?:\w+:)?code>(\w+)<', str(error), re.IGNORECASE)
+    return found[1] or found[2] if found else None

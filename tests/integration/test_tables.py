@@ -1,6 +1,7 @@
 """What the store does on a real table service: missing tables, long bodies, odd names, faults of each request."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -266,6 +267,24 @@ def test_a_fault_in_passing_is_not_noticed(storage: Storage, azurite: Azurite, f
             assert await tables.add_notification(FIRST, events.NOW) is False
             assert await tables.read_application(FIRST.application_id) is None
             assert set(struck) == {"POST", "GET"}
+
+    asyncio.run(run())
+
+
+def test_a_request_that_hangs_once_is_repeated_in_time(storage: Storage, azurite: Azurite) -> None:
+    """One packet that disappears costs three seconds, not the call: an answer has to be out within eight."""
+
+    async def run() -> None:
+        async with (
+            Relay(azurite.port) as relay,
+            Tables.connect(Storage(storage.connection, connection_string(relay.port))) as tables,
+        ):
+            await tables.add_notification(_of("other"), events.NOW)
+            faults = iter([Fault.HANG])
+            relay.choose = lambda _: next(faults, None)
+            started = time.monotonic()
+            assert await tables.add_notification(FIRST, events.NOW) is True
+            assert 2.9 < time.monotonic() - started < 6
 
     asyncio.run(run())
 

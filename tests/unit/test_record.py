@@ -1,6 +1,8 @@
 """What recording costs in storage requests, and what it does when others write the same row."""
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -422,9 +424,7 @@ def test_too_many_lost_races_end_with_a_message() -> None:
     store = written(accepted())
     lost = racing(store, float("inf"))
 
-    with pytest.raises(
-        StoreError, match=r"^others changed the application's row before this call could, 10 times running$"
-    ):
+    with pytest.raises(StoreError, match=r"^others changed the application's row first, 10 times running$"):
         Instance(store).record(succeeded())
 
     assert len(lost) == ATTEMPTS
@@ -506,3 +506,94 @@ def test_a_row_that_comes_or_goes_while_it_is_written_is_decided_again(how: str)
     assert done == [REPLACE if how == "deleted" else INSERT]
     assert recorded.application == row_of(*([] if how == "deleted" else [accepted()]), succeeded())
     assert stored_row(store) == recorded.application
+
+
+# --- both halves
+
+
+def recorder(store: FakeStore, memory: Memory | None = None) -> Recorder:
+    """Give a recorder that pauses for real."""
+    return Recorder(store, memory or Memory(lambda: 0.0), asyncio.sleep, lambda: 0.0)
+
+
+def test_a_row_that_cannot_be_written_does_not_keep_the_event_out_of_the_inbox() -> None:
+    """A row that somebody broke can be rebuilt from the inbox, if only the event gets there."""
+
+    async def slow_inbox(operation: str) -> None:
+        if operation == "read_application":
+            raise StoreError("broken")
+        await asyncio.sleep(0.01)
+
+    store = FakeStore(slow_inbox)
+
+    with pytest.raises(StoreError, match=r"^broken$"):
+        asyncio.run(recorder(store).record(succeeded(), NOW))
+    assert list(store.inbox.values()) == [succeeded().body]
+
+
+def test_an_inbox_that_cannot_be_written_does_not_keep_the_row_back() -> None:
+    """The other half is worth having too: the state is known while the Marketplace comes back with the event."""
+
+    async def slow_row(operation: str) -> None:
+        if operation == "add_notification":
+            raise StoreError("full")
+        await asyncio.sleep(0.01)
+
+    store = FakeStore(slow_row)
+
+    with pytest.raises(StoreError, match=r"^full$"):
+        asyncio.run(recorder(store).record(accepted(), NOW))
+    assert len(store.rows) == 1
+
+
+def test_a_bug_in_one_half_is_not_hidden_by_a_fault_in_the_other() -> None:
+    """A fault of storage passes by itself; a bug has to be seen."""
+
+    async def both_fail(operation: str) -> None:
+        if operation == "add_notification":
+            raise StoreError("down")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(recorder(FakeStore(both_fail)).record(accepted(), NOW))
+
+
+def test_a_write_that_is_cancelled_from_within_is_a_fault() -> None:
+    """Nobody cancelled the call, so it has to be answered, and with 500."""
+
+    async def cancel_row(operation: str) -> None:
+        if operation != "add_notification":
+            raise asyncio.CancelledError
+
+    with pytest.raises(StoreError, match="cancelled from within"):
+        asyncio.run(recorder(FakeStore(cancel_row)).record(accepted(), NOW))
+
+
+@pytest.mark.parametrize("remembered", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done, but the answer is lost"])
+@pytest.mark.parametrize("struck", range(4))
+@pytest.mark.parametrize("event", [accepted(), succeeded()], ids=["first event", "later event"])
+def test_a_fault_of_any_one_operation_loses_nothing(
+    event: Notification, struck: int, *, done: bool, remembered: bool
+) -> None:
+    """Storage fails before or after it did what it was asked; the Marketplace delivers again, and all is there once."""
+    before = accepted(minute=1)
+    store, memory = FakeStore(), Memory(lambda: 0.0)
+    asyncio.run(recorder(store, memory).record(before, NOW))
+    operations = itertools.count()
+
+    async def strike(_operation: str) -> None:
+        if next(operations) == struck:
+            raise StoreError("struck")
+
+    if done:
+        store.exit_gate = strike
+    else:
+        store.gate = strike
+    struck_instance = recorder(store, memory if remembered else None)
+    for _ in range(2):
+        with contextlib.suppress(StoreError):
+            asyncio.run(struck_instance.record(event, NOW))
+
+    assert store.rows[event.application_id.inbox_partition_key].application == merge(merge(None, before), event)
+    assert set(store.inbox.values()) == {before.body, event.body}

@@ -1,5 +1,6 @@
 """Which secrets are usable, and which calls carry one."""
 
+import inspect
 import unicodedata
 from typing import Literal
 
@@ -138,3 +139,12 @@ def test_every_accepted_secret_is_tried_wherever_it_stands() -> None:
 
     assert [accepts(secret, accepted) for secret in accepted] == [True] * 20
     assert not accepts("secret-number-020", accepted)
+
+
+def test_every_accepted_secret_is_compared_in_constant_time() -> None:
+    """No result shows how a comparison was made, and no clock in a test can; so the source is held to it."""
+    source = inspect.getsource(accepts)
+
+    assert "hmac.compare_digest(" in source
+    assert "matches = [" in source  # a list: a generator would let `any` stop at the first match
+    assert "==" not in source

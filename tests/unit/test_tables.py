@@ -231,16 +231,16 @@ def test_a_replacement_that_is_answered_409_is_settled_too() -> None:
     ("operation", "answer"),
     [
         (insert, "409 Conflict\nx-ms-error-code: EntityAlreadyExists"),
-        (insert, "409 Conflict"),
+        (insert, '409 Conflict\nContent-Type: application/json\n\n{"odata.error":{"code":"EntityAlreadyExists"}}'),
         (replace, "412 Changed\nx-ms-error-code: UpdateConditionNotSatisfied"),
         (replace, "404 Gone\nx-ms-error-code: ResourceNotFound"),
     ],
-    ids=["exists", "exists, without a code", "changed", "gone"],
+    ids=["exists", "exists, by the body", "changed", "gone"],
 )
 def test_a_condition_that_does_not_hold_is_a_conflict(
     operation: Callable[[Tables], Awaitable[object]], answer: str
 ) -> None:
-    """Whoever wrote first wins, and the loser decides again; Azurite sends no code with it."""
+    """Whoever wrote first wins, and the loser decides again."""
     with pytest.raises(ConflictError):
         ask(answer, operation)
 
@@ -262,10 +262,14 @@ ODATA = (
     [
         pytest.param(f"409 Conflict\nx-ms-error-code: TableBeingDeleted\n{ODATA}", id="header and body"),
         pytest.param(f"409 Conflict\n{ODATA}", id="body"),
+        pytest.param("409 Conflict\nx-ms-error-code: TableBeingDeleted", id="header"),
         pytest.param(
-            "409 Conflict\nx-ms-error-code: TableBeingDeleted",
-            id="header",
+            "409 Conflict\nContent-Type: application/xml\n\n"
+            "<m:error xmlns:m='x'><m:code>TableBeingDeleted</m:code><m:message>No.</m:message></m:error>",
+            id="XML",
         ),
+        pytest.param("409 Conflict\nContent-Type: text/html\n\n<p>A proxy says no.</p>", id="HTML"),
+        pytest.param("409 Conflict", id="nothing"),
     ],
 )
 @pytest.mark.parametrize("operation", [insert, add, reject], ids=["insert", "inbox", "rejection"])
