@@ -7,6 +7,7 @@ conflict, is for others to say; and no write of it goes without a condition.
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
@@ -216,11 +217,9 @@ class Tables:
 
     async def _create(self, table: TableClient) -> None:
         call = _Call("creating the table", table, self._connection)
-        try:
+        # the SDK decodes the code of this error: it is this type only where the table is there
+        with suppress(ResourceExistsError):
             await call.send(lambda: table.create_table(retry_on_methods=_REPEATABLE), ResourceExistsError)
-        except ResourceExistsError as error:
-            if _code(error) != "TableAlreadyExists":
-                raise call.failure(error) from None
 
 
 class _Call(NamedTuple):

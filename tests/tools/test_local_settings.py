@@ -52,7 +52,7 @@ def test_a_file_that_is_there_stays_as_it_is(folder: Path) -> None:
 
 
 def test_the_example_lacks_nothing_but_the_secret() -> None:
-    """A secret that everybody can read would sooner or later guard an endpoint; without one, the app says what to do."""
+    """A secret that everybody can read would sooner or later guard an endpoint; without one, the app says so."""
     settings = local_settings.values(EXAMPLE)
 
     assert settings["FUNCTIONS_WORKER_RUNTIME"] == "python"
