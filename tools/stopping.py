@@ -56,12 +56,13 @@ NEVER = Stopping()
 def signals_noted() -> Iterator[Stopping]:
     """Note signals in the Stopping that this gives, instead of what they did before. Main thread only.
 
-    A signal that the parent process had told us to ignore stays ignored, as with `nohup`.
+    A hang-up that the parent process had told us to ignore stays ignored, as with `nohup`. An ignored SIGINT does not: a
+    script's background jobs start with one, and whoever then sends it means it.
     """
     stopping = Stopping()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
+        if handler is not signal.SIG_IGN or number == signal.SIGINT:
             signal.signal(number, lambda number, _frame: stopping.ask(number))
     try:
         yield stopping

@@ -131,3 +131,22 @@ def test_ctrl_c_reaches_a_program_through_us_alone() -> None:
         child.until_ready(20)
 
         assert os.getsid(child.pid) != os.getsid(0)
+
+
+@needs_signals
+def test_an_interrupt_is_heard_even_where_a_script_started_it_in_the_background() -> None:
+    """A shell without job control starts `... &` with SIGINT ignored; `kill -INT` must end it all the same."""
+    program = (
+        "import os, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from tools.stopping import signals_noted, Stopped\n"
+        "with signals_noted() as stopping:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    try:\n"
+        "        stopping.wait(5)\n"
+        "    except Stopped:\n"
+        "        print('stopped')\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "stopped\n"
