@@ -56,8 +56,8 @@ NEVER = Stopping()
 def signals_noted() -> Iterator[Stopping]:
     """Note signals in the Stopping that this gives, instead of what they did before. Main thread only.
 
-    A hang-up that the parent process had told us to ignore stays ignored, as with `nohup`. An ignored SIGINT does not: a
-    script's background jobs start with one, and whoever then sends it means it.
+    A hang-up that the parent process had told us to ignore stays ignored, as with `nohup`. An ignored SIGINT does not:
+    the background jobs of a script start with one, and whoever then sends it means it.
     """
     stopping = Stopping()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
