@@ -16,7 +16,6 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
-    DeserializationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -64,8 +63,10 @@ _OPTIONS: Mapping[str, Any] = {
 }
 _REPEATABLE = frozenset({"GET", "POST", "PUT"})
 
-_FAILURES = (AzureError, DeserializationError, UnicodeDecodeError)
-"""How an operation can fail; the SDK lets two that are none of its own errors through when an answer is garbled."""
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What the SDK lets through, beside errors of its own, when it trips over a garbled answer."""
+
+_FAILURES = (AzureError, *_UNREADABLE)
 
 _T = TypeVar("_T")
 
@@ -141,12 +142,12 @@ class Tables:
 
     async def replace_application(self, application: Application, version: str) -> Versioned:
         """Replace the row if it still has that version; ConflictError where it was changed or is gone."""
-        table = self._applications
+        table, entity = self._applications, application_entity(application)
         call = _Call("replacing a row", table, self._connection)
         try:
             result = await call.send(
                 lambda: table.update_entity(
-                    application_entity(application),
+                    entity,
                     mode=UpdateMode.REPLACE,
                     etag=version,
                     match_condition=MatchConditions.IfNotModified,
@@ -230,7 +231,10 @@ class _Call(NamedTuple):
     connection: str
 
     async def send(self, operation: Callable[[], Awaitable[_T]], *settled: type[AzureError]) -> _T:
-        """Run an operation. The errors that its caller settles pass; every other way to fail becomes a StoreError."""
+        """Run an operation of the SDK, and nothing of our own.
+
+        The errors that its caller settles pass; every other way to fail becomes a StoreError.
+        """
         try:
             return await operation()
         except settled:
@@ -269,7 +273,7 @@ def _reason(error: Exception) -> str:
         return f"storage could not be reached: {cause}"
     if isinstance(error, ServiceResponseError):
         return f"storage did not answer: {cause}"
-    if isinstance(error, (DecodeError, DeserializationError, UnicodeDecodeError)):
+    if isinstance(error, (DecodeError, *_UNREADABLE)):
         return f"storage sent an answer that cannot be read: {cause}"
     if isinstance(error, ClientAuthenticationError) and not error.response:
         return f"the identity got no token: {cause}"

@@ -10,11 +10,10 @@ from itertools import chain
 
 import aiohttp
 import pytest
-from aiohttp.web import BaseRequest
 
 from tests import lives
 from tests.e2e.conftest import SECRET, Serve, Webhook
-from tests.relay import Choose, Fault, Relay
+from tests.relay import PASSING, Relay, some
 from tools.azurite import Azurite, connection_string
 from webhook.settings import Storage
 from webhook.tables import Tables
@@ -102,27 +101,14 @@ def test_the_same_with_30_percent_of_storage_requests_failing(
     """Dropped, delayed or failed, before or after they were done: with redelivery on 500, nothing is lost."""
 
     async def run() -> None:
-        async with Relay(azurite.port, some_fail(seed=2)) as relay:
+        async with Relay(azurite.port, some(seed=2, share=0.3)) as relay:
             both = [instances(relay.port), instances(relay.port)]
             statuses, slowest = await deliver(both, deliveries(2), at_once=32)
             assert relay.faults.total() > 0.25 * relay.requests
-            assert set(relay.faults) == set(FAULTS)
+            assert set(relay.faults) == PASSING
         assert statuses[200] == DELIVERIES
         assert set(statuses) <= {200, 500}
         assert slowest < 8
         await agree(storage)
 
     asyncio.run(run())
-
-
-FAULTS = [fault for fault in Fault if fault is not Fault.HANG]
-
-
-def some_fail(seed: int) -> Choose:
-    """Strike 30% of the requests, each with one of the faults."""
-    chance = random.Random(seed)
-
-    def choose(_request: BaseRequest) -> Fault | None:
-        return chance.choice(FAULTS) if chance.random() < 0.3 else None
-
-    return choose
