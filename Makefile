@@ -4,6 +4,7 @@
 #   make demo                 replay a customer's life cycle, and show what is stored
 #   make test                 run the tests (ARGS="-k secret" hands options to pytest)
 #   make check                what has to pass before a commit: ruff, mypy, tests, coverage
+#   make soak                 a Marketplace, killed instances and failing storage: minutes (ARGS="--customers 200")
 #   make lock                 compile requirements*.txt anew (ARGS=--upgrade takes the newest versions)
 #   make clean                remove what the others made, except local.settings.json
 #
@@ -23,7 +24,7 @@ endif
 
 TOOLS = @exec $(PYTHON) -m tools
 
-.PHONY: help run demo test check lock clean
+.PHONY: help run demo test check soak lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,9 +41,12 @@ test:
 check:
 	$(TOOLS) check
 
+soak:
+	$(TOOLS) soak $(ARGS)
+
 lock:
 	$(TOOLS) lock $(ARGS)
 
 clean:
-	rm -rf .venv .azurite .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .azurite build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

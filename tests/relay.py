@@ -6,6 +6,7 @@ struck, and how, the test decides, by a rule or by a seed.
 
 import asyncio
 import random
+import socket
 from collections import Counter
 from collections.abc import Callable, Collection
 from enum import StrEnum
@@ -75,9 +76,7 @@ class Relay:
         self._session = ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False)
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await self._site.start()
-        self.port = self._runner.addresses[0][1]
+        await self._listen()
         return self
 
     async def __aexit__(
@@ -127,12 +126,20 @@ class Relay:
                 return await self._drops(request, answer)
         return answer
 
+    async def _listen(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", self.port))  # reuses the address, once there is one
+        self._site = web.SockSite(self._runner, self._socket)
+        await self._site.start()
+        self.port = self._socket.getsockname()[1]
+
     async def _refuse(self) -> None:
         """Listen no more, for a fifth of a second; then on the same port again."""
+        # first accept no more: asyncio trips over a connection that it accepted just before its server was closed
+        asyncio.get_running_loop().remove_reader(self._socket)
+        await asyncio.sleep(0.02)
         await self._site.stop()
         await asyncio.sleep(0.2)
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await self._site.start()
+        await self._listen()
 
     async def _drops(self, request: web.BaseRequest, answer: web.Response) -> web.StreamResponse:
         body = answer.body if isinstance(answer.body, bytes) and answer.body else b" " * 40

@@ -21,6 +21,7 @@ examples:
   python -m tools demo                   replay a customer's life cycle, and show the tables
   python -m tools test -k secret         run the tests whose names match; all options are pytest's
   python -m tools check                  what has to pass before a commit
+  python -m tools soak --customers 200   customers of a simulated Marketplace, in a storm of faults
   python -m tools lock --upgrade         compile requirements*.txt anew, with the newest versions
 
 exit status: 0 all went well; 1 something failed, and a line says what to do; 2 wrong usage;
@@ -46,12 +47,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("demo", help="replay a customer's life cycle and show what is stored")
     commands.add_parser("test", help="run pytest; all further arguments are pytest's", add_help=False)
     commands.add_parser("check", help="ruff, mypy --strict, and pytest with full branch coverage of webhook/")
+    commands.add_parser(
+        "soak", help="a Marketplace, killed instances, failing storage: is anything lost?", add_help=False
+    )
     commands.add_parser("setup", help="only set up .venv")
     lock = commands.add_parser("lock", help="compile requirements.txt, requirements-dev.txt and Azurite's lock")
     lock.add_argument("--upgrade", action="store_true", help="take the newest versions instead of keeping pins")
 
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "test":
+    if rest and options.command not in ("test", "soak"):
         parser.error("unrecognized arguments: " + " ".join(rest))
     options.rest = rest
     return options

@@ -1,4 +1,4 @@
-"""`python -m tools test` and `check`: what has to pass before a commit.
+"""`python -m tools test`, `check` and `soak`: what has to pass before a commit, and what takes longer.
 
 Runs inside the environment. Never changes a file that is under version control.
 """
@@ -24,6 +24,11 @@ _STEPS = {
 def test(arguments: Sequence[str], stopping: Stopping) -> int:
     """Run pytest, and give its exit status. Raises Stopped."""
     return _run("pytest", ["pytest", *arguments], stopping)
+
+
+def soak(arguments: Sequence[str], stopping: Stopping) -> int:
+    """Run the soak, and give its exit status. Raises Stopped."""
+    return _run("the soak", ["tests.faults.soak", *arguments], stopping)
 
 
 def check(stopping: Stopping) -> int:

@@ -52,6 +52,8 @@ def _command(options: argparse.Namespace, stopping: Stopping) -> int:
         return run.run(stopping, port=options.port, table_port=options.table_port)
     if options.command == "test":
         return check.test(options.rest, stopping)
+    if options.command == "soak":
+        return check.soak(options.rest, stopping)
     if options.command == "check":
         return check.check(stopping)
     if options.command == "lock":

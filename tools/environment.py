@@ -1,4 +1,4 @@
-"""The environment that everything else runs in: `.venv`, with the packages of requirements-dev.txt, and Azurite.
+"""The environment that everything else runs in: `.venv`, with requirements-dev.txt, `managedapps` and Azurite.
 
 `ready()` makes it what it should be and is quick where it is already. Each part has a stamp, written last, that holds a
 digest of all that the part was made from, so an interrupted installation, changed requirements, another Python and a
@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,10 @@ _ONLINE = "is the network there (behind a proxy: HTTPS_PROXY)? Then run it again
 
 # The stamp while pip works. If pip is killed, a package may be half there and pass for whole: all is made anew then.
 _UNFINISHED = "unfinished"
+
+
+# The command of console/, run from where it is: nothing is built, and what is changed there counts at once.
+_COMMAND = "import sys; sys.path.insert(0, sys.argv.pop(1)); from console.main import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +65,36 @@ class Environment:
         """The folder that npm installs Azurite into."""
         return self.folder / "azurite"
 
+    @property
+    def command(self) -> tuple[Path, str]:
+        """Where the command `managedapps` is, and the script that it is."""
+        if sys.platform == "win32":
+            script = f'@"{self.python}" -P -c "{_COMMAND}" "{self.root}" %*\n'
+            return self.python.parent / "managedapps.cmd", script
+        words = (str(self.python), "-P", "-c", _COMMAND, str(self.root))
+        return self.python.parent / "managedapps", f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
+
     def is_current(self) -> bool:
         """Tell whether the running Python is this environment's."""
         return Path(sys.prefix).resolve() == self.folder.resolve()
 
     def packages_digest(self) -> str:
         """Return a digest of all that decides which packages are installed, and where."""
-        return self._digest(self.root / "requirements-dev.txt")
+        return self._digest(self.root / "requirements-dev.txt", also=self.command[1])
 
     def azurite_digest(self) -> str:
         """Return a digest of all that decides which Azurite is installed, and where."""
         sources = self.root / "tools" / "azurite"
         return self._digest(sources / "package.json", sources / "package-lock.json")
 
-    def _digest(self, *files: Path) -> str:
+    def _digest(self, *files: Path, also: str = "") -> str:
         digest = hashlib.sha256()
-        for part in (str(self.folder), _kind(), *(str(len(file.read_bytes())) for file in files)):
+        for part in (
+            str(self.folder),
+            _kind(),
+            *filter(None, [also]),
+            *(str(len(file.read_bytes())) for file in files),
+        ):
             digest.update(part.encode() + b"\0")
         for file in files:
             digest.update(file.read_bytes())
@@ -196,6 +215,9 @@ def _install_packages(environment: Environment, stopping: Stopping) -> None:
     except Problem:  # pip ended by itself, and left nothing half done
         _write_stamp(environment.folder, "")
         raise
+    command, script = environment.command
+    command.write_text(script, "utf-8")
+    command.chmod(0o755)
     _write_stamp(environment.folder, digest)
 
 

@@ -29,7 +29,7 @@ def lock(stopping: Stopping, *, upgrade: bool) -> int:
     steps = {
         "requirements.txt": [*compile_, "--output-file", "requirements.txt"],
         "requirements-dev.txt": [
-            *(*compile_, "--group", "dev", "--constraint", "requirements.txt"),
+            *(*compile_, "--group", "dev", "--extra", "console", "--constraint", "requirements.txt"),
             *("--output-file", "requirements-dev.txt"),
         ],
         "tools/azurite/package-lock.json": [

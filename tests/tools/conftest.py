@@ -64,7 +64,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkout(tmp_path: Path) -> Path:
     """Give a copy of the checkout, with the app that says what reached it, and without local.settings.json."""
     folder = tmp_path / "check out"  # a blank: users have them in paths
-    shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("console", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", "host.json", "local.settings.json.example"):
         shutil.copy(ROOT / name, folder)
     (folder / "function_app.py").write_text(FUNCTION_APP, "utf-8")

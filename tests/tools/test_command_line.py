@@ -142,4 +142,12 @@ def test_make_help_needs_no_python(tmp_path: Path) -> None:
     )
 
     assert answer.returncode == 0
-    assert [line.split()[1] for line in answer.stdout.splitlines()] == ["run", "demo", "test", "check", "lock", "clean"]
+    assert [line.split()[1] for line in answer.stdout.splitlines()] == [
+        "run",
+        "demo",
+        "test",
+        "check",
+        "soak",
+        "lock",
+        "clean",
+    ]

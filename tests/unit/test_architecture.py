@@ -145,3 +145,33 @@ def test_nothing_in_webhook_blocks_the_loop(module: str) -> None:
     assert not imports(MODULES[module]) & {"time.sleep", "requests", "subprocess", "socket", "urllib.request"}
     assert "time.sleep" not in MODULES[module].read_text(encoding="utf-8")
     assert not [name for name in imports(MODULES[module]) if name.startswith("azure.data.tables.TableClient")]
+
+
+CONSOLE = {path.stem: path for path in sorted((ROOT / "console").glob("*.py"))}
+
+
+@pytest.mark.parametrize("module", CONSOLE)
+def test_the_console_imports_neither_tools_nor_tests(module: str) -> None:
+    """Who installs it has neither."""
+    assert not top_level(CONSOLE[module]) & {"tools", "tests", "function_app"}
+
+
+@pytest.mark.parametrize("module", CONSOLE)
+def test_only_verify_knows_the_webhook(module: str) -> None:
+    """The simulated Marketplace works against any publisher's webhook, and has its own idea of the truth."""
+    assert ("webhook" in top_level(CONSOLE[module])) == (module == "verify")
+
+
+@pytest.mark.parametrize("module", ["__init__", "endpoint", "lives", "local_settings", "schedule"])
+def test_the_pure_modules_of_the_console_need_nothing_installed(module: str) -> None:
+    """What happens to customers, and when, is decided without wire or clock; tools/ reads settings before set-up."""
+    assert top_level(CONSOLE[module]) <= set(sys.stdlib_module_names) - {"asyncio", "os", "socket", "time"} | {
+        "console"
+    }
+    assert ".now(" not in CONSOLE[module].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", CONSOLE)
+def test_only_the_command_line_of_the_console_reads_the_environment(module: str) -> None:
+    """As in the app: settings are read in one place, and handed on."""
+    assert ("os.environ" in CONSOLE[module].read_text(encoding="utf-8")) == (module == "main")

@@ -1,0 +1,51 @@
+"""What is installed where: the command on the publisher's machine, and nothing of it in Azure."""
+
+import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def names(lines: list[str]) -> set[str]:
+    """Give the names of packages in lines of requirements."""
+    return {match[0].lower() for line in lines if (match := re.match(r"[\w.-]+", line))}
+
+
+EXTRA = names(PROJECT["project"]["optional-dependencies"]["console"])
+
+
+def test_the_function_installs_nothing_of_the_console() -> None:
+    """Each package more makes a cold start longer."""
+    deployed = names((ROOT / "requirements.txt").read_text("utf-8").splitlines())
+
+    assert not deployed & (EXTRA | {"click", "pygments", "shellingham"})
+    assert not names(PROJECT["project"]["dependencies"]) & EXTRA
+
+
+def test_the_console_is_not_deployed() -> None:
+    """What `pip install .` leaves in a clone is not deployed either."""
+    patterns = (ROOT / ".funcignore").read_text("utf-8").splitlines()
+
+    for name in ("console", "build", "managed_application_webhook.egg-info"):
+        assert any(fnmatch(name, pattern) for pattern in patterns), name
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_the_development_environment_has_what_the_extra_asks_for(package: str) -> None:
+    """At an exact version, like everything there."""
+    lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
+
+    assert package in EXTRA
+    assert [line for line in lines if re.fullmatch(rf"{package}==[\w.]+", line)]
+
+
+def test_what_is_built_is_the_console_and_what_it_reads_the_tables_with() -> None:
+    """Tools and tests are of no use without the checkout."""
+    assert PROJECT["tool"]["setuptools"]["packages"] == ["console", "webhook"]
+    assert PROJECT["project"]["scripts"] == {"managedapps": "console.main:main"}
