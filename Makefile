@@ -5,6 +5,7 @@
 #   make test                 run the tests (ARGS="-k secret" hands options to pytest)
 #   make check                what has to pass before a commit: ruff, mypy, tests, coverage
 #   make soak                 a Marketplace, killed instances and failing storage: minutes (ARGS="--customers 200")
+#   make bench                measure what a call costs; a few minutes (ARGS="latency --quick" for a part, a glance)
 #   make lock                 compile requirements*.txt anew (ARGS=--upgrade takes the newest versions)
 #   make clean                remove what the others made, except local.settings.json
 #
@@ -24,7 +25,7 @@ endif
 
 TOOLS = @exec $(PYTHON) -m tools
 
-.PHONY: help run demo test check soak lock clean
+.PHONY: help run demo test check soak bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,6 +44,9 @@ check:
 
 soak:
 	$(TOOLS) soak $(ARGS)
+
+bench:
+	$(TOOLS) bench $(ARGS)
 
 lock:
 	$(TOOLS) lock $(ARGS)

@@ -11,6 +11,7 @@ import argparse
 import sys
 
 OLDEST = (3, 13)
+PARTS = ("latency", "requests", "throughput", "start", "growth")  # of the benchmark
 
 DESCRIPTION = "Runs, tests and checks this project on one machine. Sets up .venv first where that is needed."
 
@@ -22,6 +23,8 @@ examples:
   python -m tools test -k secret         run the tests whose names match; all options are pytest's
   python -m tools check                  what has to pass before a commit
   python -m tools soak --customers 200   customers of a simulated Marketplace, in a storm of faults
+  python -m tools bench                  measure, a few minutes; the figures go to bench/results.json
+  python -m tools bench latency --quick  ... one part, with few rounds; nothing is written
   python -m tools lock --upgrade         compile requirements*.txt anew, with the newest versions
 
 exit status: 0 all went well; 1 something failed, and a line says what to do; 2 wrong usage;
@@ -50,6 +53,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser(
         "soak", help="a Marketplace, killed instances, failing storage: is anything lost?", add_help=False
     )
+    bench = commands.add_parser("bench", help="measure what a call costs; see docs/performance.md")
+    bench.add_argument("parts", nargs="*", metavar="PART", help="of " + ", ".join(PARTS) + "; default: all")
+    bench.add_argument("--quick", action="store_true", help="a tenth of the rounds, and nothing is written")
+    bench.add_argument(
+        "--applications", type=int, nargs="+", default=[], metavar="N", help="for growth: how many are there already"
+    )
     commands.add_parser("setup", help="only set up .venv")
     lock = commands.add_parser("lock", help="compile requirements.txt, requirements-dev.txt and Azurite's lock")
     lock.add_argument("--upgrade", action="store_true", help="take the newest versions instead of keeping pins")
@@ -57,6 +66,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command not in ("test", "soak"):
         parser.error("unrecognized arguments: " + " ".join(rest))
+    if options.command == "bench" and set(options.parts) - set(PARTS):
+        parser.error("unknown part: " + ", ".join(sorted(set(options.parts) - set(PARTS))))
     options.rest = rest
     return options
 

@@ -81,13 +81,22 @@ class Azurite:
     port: where it listens; 0 until the system has chosen one. A second start keeps the port of the first.
     folder: where it keeps its data; None keeps it in memory, gone with `stop`.
     stopping: what to look at while it starts, where signals are only noted.
+    keep_alive: seconds for which it leaves an idle connection open; None for its own 5.
     """
 
-    def __init__(self, *, port: int = 0, folder: Path | None = None, stopping: Stopping = NEVER) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        folder: Path | None = None,
+        stopping: Stopping = NEVER,
+        keep_alive: int | None = None,
+    ) -> None:
         """Remember where; nothing is started yet."""
         self.port = port
         self.folder = folder
         self._stopping = stopping
+        self._environment = None if keep_alive is None else {**os.environ, "TABLE_KEEP_ALIVE": str(keep_alive)}
         self.child: Child | None = None
 
     @property
@@ -113,6 +122,7 @@ class Azurite:
                 *("--silent", "--disableTelemetry", "--skipApiVersionCheck"),
             ],
             folder=self.folder if self.folder and self.folder.exists() else None,
+            environment=self._environment,
             ready=_READY,
             gentle_end=True,
         )

@@ -58,5 +58,8 @@ def _command(options: argparse.Namespace, stopping: Stopping) -> int:
         return check.check(stopping)
     if options.command == "lock":
         return lock.lock(stopping, upgrade=options.upgrade)
-    # By name, because it needs what only the environment has.
+    # By name, because these need what only the environment has.
+    if options.command == "bench":
+        suite = importlib.import_module("bench.suite")
+        return int(suite.main(stopping, options.parts, options.applications, quick=options.quick))
     return int(importlib.import_module("tools.demo").main(stopping))

@@ -60,10 +60,8 @@ _OPTIONS: Mapping[str, Any] = {
     "retry_read": 2,
     "retry_status": 2,
     "retry_backoff_factor": 0.2,
-    # With each request the SDK would have aiohttp read ~/.netrc and the proxies from the environment, on a thread, and
-    # make up an ID that nothing here looks at, under a lock of the system: a quarter of what an event costs.
+    # Else aiohttp looks for proxies and ~/.netrc with every request, on another thread: see docs/decisions.md.
     "use_env_settings": False,
-    "auto_request_id": False,
 }
 _REPEATABLE = frozenset({"GET", "POST", "PUT"})
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
+from bench.delay import distant
 from tests import events
-from tools.azurite import Azurite, connection_string
+from tools.azurite import Azurite
 from webhook.receive import Receiver
 from webhook.settings import Settings, Storage
 from webhook.tables import Tables
@@ -57,12 +58,8 @@ def _seconds(code: str) -> float:
 def far_storage(azurite: Azurite, storage: Storage) -> Iterator[str]:
     """Give the connection string of a storage that is 10 ms away."""
     del storage
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.delay", str(azurite.port), "0.01"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as relay:
-        assert relay.stdout is not None
-        yield connection_string(int(relay.stdout.readline()))
-        relay.terminate()
+    with distant(azurite.port, 0.01) as far:
+        yield far.connection_string
 
 
 def test_events_take_hardly_longer_than_one_blind_write(far_storage: str) -> None:

@@ -48,6 +48,18 @@ def test_a_write_creates_its_missing_table(storage: Storage) -> None:
     on_tables(storage, rule)
 
 
+def test_the_proxies_of_the_environment_are_not_used(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for them, the SDK would read files and variables with every request, on another thread."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+
+    async def run() -> None:
+        async with Tables.connect(storage) as tables:
+            assert await tables.add_notification(FIRST, events.NOW)
+
+    asyncio.run(run())
+
+
 def test_a_table_that_disappears_is_created_again(storage: Storage) -> None:
     """Somebody who deletes a table by mistake loses what was in it, and not what comes after."""
 

@@ -50,7 +50,15 @@ def test_help_shows_examples() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["fly"], ["run", "--port", "0"], ["run", "--port", "65536"], ["run", "--prot", "1"], ["demo", "x"]],
+    [
+        [],
+        ["fly"],
+        ["run", "--port", "0"],
+        ["run", "--port", "65536"],
+        ["run", "--prot", "1"],
+        ["demo", "x"],
+        ["bench", "x"],
+    ],
 )
 def test_wrong_usage_is_exit_status_2(arguments: list[str]) -> None:
     """Scripts tell a typing error from a failure."""
@@ -148,6 +156,7 @@ def test_make_help_needs_no_python(tmp_path: Path) -> None:
         "test",
         "check",
         "soak",
+        "bench",
         "lock",
         "clean",
     ]

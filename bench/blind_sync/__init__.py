@@ -1,0 +1,1 @@
+"""A function app of one small handler, to measure against."""
