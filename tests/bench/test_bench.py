@@ -135,6 +135,7 @@ def test_the_command_line_knows_the_parts() -> None:
     assert tuple(suite.PARTS) == PARTS
 
 
+@needs_runtime
 def test_one_part_leaves_the_figures_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
