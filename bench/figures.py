@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 PACKAGES = ("aiohttp", "azure-core", "azure-data-tables", "azure-functions", "azure-functions-runtime", "pydantic")
@@ -73,7 +73,11 @@ def machine() -> dict[str, object]:
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {
+            found.name: found.version
+            for found in sorted(distributions(), key=lambda each: each.name)
+            if found.name in PACKAGES
+        },
     }
 
 
