@@ -1,10 +1,14 @@
-"""The command `managedapps`: a Marketplace on the publisher's own desk, to test a webhook against.
+"""The command `managedapps`, on the publisher's own machine: an extra that the deployed function does without.
 
-An optional extra that the deployed function does not install. It works against any publisher's webhook over real HTTP
-and knows nothing of this one's code, except for `verify`, which reads this one's tables. Nothing in `webhook/` imports
-it.
+`publisher/` shows and mends what the webhook stored, and knows the webhook's code. `marketplace/` plays the
+Marketplace, over real HTTP and against any publisher's webhook, and knows nothing of this one's code but how `verify`
+reads its tables. The modules beside them are what both need. Nothing in `webhook/` imports any of it.
 """
 
 
 class ConsoleError(Exception):
     """Parent of every failure that a person can mend. Its text is one line, and holds no secret."""
+
+
+class UsageError(ConsoleError):
+    """What was asked for cannot be meant so: exit status 2, as for an option that does not exist."""

@@ -33,6 +33,24 @@ _BODY_COLUMN = re.compile(r"body\d*", re.ASCII)
 _HIGH_SURROGATES = range(0xD8, 0xDC)  # of a UTF-16 code unit that opens a pair, the upper byte
 
 
+INBOX_FACTS = ("PartitionKey", "RowKey", "receivedAt", "eventType", "provisioningState")
+"""The columns of a notification in the inbox, without its body."""
+
+
+class Row(NamedTuple):
+    """An application's row as it is in the table, whether `application_of` can read it or not.
+
+    Attributes:
+        entity: its columns.
+        version: what a replacement must name (an ETag).
+        changed_at: when it was written last, by the service's clock; None if that was not fetched (Timestamp).
+    """
+
+    entity: Mapping[str, Any]
+    version: str
+    changed_at: datetime | None
+
+
 class InboxEntry(NamedTuple):
     """A notification as the inbox keeps it."""
 
@@ -104,11 +122,15 @@ def application_of(entity: Mapping[str, Any]) -> Application:
             _text_register(entity, "applicationDefinitionId"),
         )
     except (KeyError, ValueError):
-        msg = (
-            f"the row {entity.get('PartitionKey')!r}, {entity.get('RowKey')!r} of ManagedApplications is not one that "
-            "this app wrote: mend it or delete it"
-        )
-        raise StoreError(msg) from None
+        raise _foreign(entity, "row", "ManagedApplications") from None
+
+
+def _foreign(entity: Mapping[str, Any], what: str, table: str) -> StoreError:
+    return StoreError(
+        f"the {what} {entity.get('PartitionKey')!r}, {entity.get('RowKey')!r} of {table} is not one that this app "
+        "wrote: mend it or delete it",
+        "foreign",
+    )
 
 
 def _text_register(entity: Mapping[str, Any], column: str) -> Register[str] | None:
@@ -149,16 +171,26 @@ def inbox_entity(notification: Notification, received_at: datetime) -> Entity:
 
 
 def inbox_entry(entity: Mapping[str, Any]) -> InboxEntry:
-    """Read a notification in the inbox back."""
+    """Read a notification in the inbox back; its body is empty where it was not fetched.
+
+    Raises:
+        StoreError: it is not an entry that this app wrote.
+    """
     columns = sorted(filter(_BODY_COLUMN.fullmatch, entity), key=lambda name: int(name[4:] or 0))
-    return InboxEntry(
-        entity["PartitionKey"],
-        entity["RowKey"],
-        entity["receivedAt"],
-        entity["eventType"],
-        entity["provisioningState"],
-        "".join(entity[name] for name in columns),
-    )
+    try:
+        received_at = entity["receivedAt"]
+        if not isinstance(received_at, datetime):
+            raise ValueError  # noqa: TRY004, TRY301 - one of the ways in which it is not ours
+        return InboxEntry(
+            entity["PartitionKey"],
+            _order(entity, "RowKey"),
+            received_at,
+            _word(entity["eventType"], _EVENT_TYPES),
+            _word(entity["provisioningState"], _PROVISIONING_STATES),
+            "".join(_text(entity[name]) or "" for name in columns),
+        )
+    except (KeyError, ValueError):
+        raise _foreign(entity, "entry", "ManagedApplicationNotifications") from None
 
 
 def rejection_entity(rejection: Rejection) -> Entity:

@@ -6,7 +6,7 @@ that a misconfigured app can answer 500 and say why, instead of not starting or 
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -70,15 +70,17 @@ class Settings:
             warnings.append(f"{SECRET_PREVIOUS} {flaw}; it is ignored")
         elif previous:
             secrets.append(previous)
-        storage, flaw = _storage(settings)
+        storage, flaw = find_storage(settings)
         if flaw:
             problems.append(flaw)
         return cls(tuple(secrets), storage, tuple(problems), tuple(warnings))
 
 
-def _storage(settings: Mapping[str, str]) -> tuple[Storage | None, str | None]:
-    """Find the storage connection: the connection, or what is wrong with it."""
-    for connection in STORAGE_CONNECTIONS:
+def find_storage(
+    settings: Mapping[str, str], connections: Sequence[str] = STORAGE_CONNECTIONS
+) -> tuple[Storage | None, str | None]:
+    """Find the storage account: by the first of these connections that has any setting; or what is wrong with it."""
+    for connection in connections:
         given = {
             name: value.strip()
             for name in ("", "__tableServiceUri", "__accountName", "__credential", "__clientId")
@@ -88,7 +90,7 @@ def _storage(settings: Mapping[str, str]) -> tuple[Storage | None, str | None]:
             return _by_connection_string(connection, text)
         if given:
             return _identity_based(connection, given)
-    return None, f"{' or '.join(STORAGE_CONNECTIONS)} is not set"
+    return None, f"{' or '.join(connections)} is not set"
 
 
 def _identity_based(connection: str, given: Mapping[str, str]) -> tuple[Storage | None, str | None]:

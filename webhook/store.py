@@ -4,6 +4,7 @@ Pure: a protocol, its values and its errors. `tables` keeps the promise on Azure
 Every write has a condition; a store has no operation that overwrites blindly.
 """
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -19,7 +20,17 @@ class ConflictError(WebhookError):
 
 
 class StoreError(WebhookError):
-    """The store could not do what it was asked; the message says to an operator what failed, and holds no secret."""
+    """The store could not do what it was asked; the message says to an operator what failed, and holds no secret.
+
+    Attributes:
+        cause: for programs that know a remedy: `unreachable`, `no answer`, `unreadable`, `no token`, `foreign` (a row
+            of somebody else's), or the status and the service's own word for it, such as `403 AuthorizationFailure`;
+            else empty.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Versioned(NamedTuple):
@@ -27,6 +38,18 @@ class Versioned(NamedTuple):
 
     application: Application
     version: str
+
+
+class Where(NamedTuple):
+    """A condition on rows, for the service to decide.
+
+    Attributes:
+        filter: in OData, each of its words and brackets between spaces: `eventTime ge @since`. Empty: all rows.
+        parameters: the values of the words with an @.
+    """
+
+    filter: str
+    parameters: Mapping[str, str | datetime]
 
 
 class Store(Protocol):

@@ -6,7 +6,7 @@ conflict, is for others to say; and no write of it goes without a condition.
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
@@ -23,13 +23,15 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.data.tables import UpdateMode
+from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from webhook.application import Application
 from webhook.entities import (
+    INBOX_FACTS,
     Entity,
     InboxEntry,
+    Row,
     application_entity,
     application_of,
     inbox_entity,
@@ -39,7 +41,7 @@ from webhook.entities import (
 from webhook.notification import ApplicationId, Notification
 from webhook.rejection import Rejection
 from webhook.settings import Storage
-from webhook.store import ConflictError, StoreError, Versioned, count_request
+from webhook.store import ConflictError, StoreError, Versioned, Where, count_request
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -69,6 +71,8 @@ _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What the SDK lets through, beside errors of its own, when it trips over a garbled answer."""
 
 _FAILURES = (AzureError, *_UNREADABLE)
+
+EVERYWHERE = Where("", {})
 
 _T = TypeVar("_T")
 
@@ -164,6 +168,11 @@ class Tables:
 
     async def read_application(self, application_id: ApplicationId) -> Versioned | None:
         """Read an application's row; None where there is none."""
+        row = await self.row(application_id)
+        return row and Versioned(application_of(row.entity), row.version)
+
+    async def row(self, application_id: ApplicationId) -> Row | None:
+        """Give an application's row as it is, readable or not; None where there is none."""
         table = self._applications
         call = _Call("reading a row", table, self._connection)
         try:
@@ -172,21 +181,40 @@ class Tables:
             )
         except ResourceNotFoundError:
             return None
-        return Versioned(application_of(entity), call.etag(entity.metadata))
+        return Row(entity, call.etag(entity.metadata), entity.metadata.get("timestamp"))
+
+    async def rows(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
+        """Give rows as they are, readable or not, by subscription, resource group and name.
+
+        Args:
+            where: which of them, as the service is to decide.
+            columns: what is fetched; everything if empty.
+        """
+        async for entity in self._list(self._applications, where, columns):
+            yield Row(entity, entity.metadata["etag"] or "", entity.metadata.get("timestamp"))
 
     async def applications(self) -> AsyncIterator[Application]:
-        """Give every application's row, by subscription, resource group and name."""
-        async for entity in self._list(self._applications):
-            yield application_of(entity)
+        """Give every application, by subscription, resource group and name."""
+        async for row in self.rows():
+            yield application_of(row.entity)
 
-    async def inbox(self) -> AsyncIterator[InboxEntry]:
-        """Give every notification that was ever received, application by application, in the order of the order key."""
-        async for entity in self._list(self._inbox):
+    async def inbox(self, where: Where = EVERYWHERE, *, bodies: bool = True) -> AsyncIterator[InboxEntry]:
+        """Give notifications as they were received, application by application, in the order of the order key.
+
+        Args:
+            where: which of them, as the service is to decide.
+            bodies: whether they are fetched; all are empty otherwise.
+        """
+        async for entity in self._list(self._inbox, where, () if bodies else INBOX_FACTS):
             yield inbox_entry(entity)
 
-    async def _list(self, table: TableClient) -> AsyncIterator[Mapping[str, Any]]:
+    async def _list(
+        self, table: TableClient, where: Where = EVERYWHERE, columns: Sequence[str] = ()
+    ) -> AsyncIterator[TableEntity]:
         try:
-            async for entity in table.list_entities():
+            async for entity in table.query_entities(
+                where.filter, parameters=dict(where.parameters), select=list(columns) or None
+            ):
                 yield entity
         except ResourceNotFoundError:
             return
@@ -252,8 +280,9 @@ class _Call(NamedTuple):
 
     def failure(self, error: Exception) -> StoreError:
         """Say what failed, where, and how."""
+        cause, reason = _reason(error)
         return StoreError(
-            f"{self.doing} in {self.table.table_name} failed: {_reason(error)} (connection {self.connection})"
+            f"{self.doing} in {self.table.table_name} failed: {reason} (connection {self.connection})", cause
         )
 
 
@@ -268,21 +297,24 @@ def _credential(storage: Storage) -> "AsyncTokenCredential":
     return DefaultAzureCredential()
 
 
-def _reason(error: Exception) -> str:
-    """Say what went wrong, from what the SDK knows of it and never from its text, which may hold addresses and keys."""
-    cause = type(getattr(error, "inner_exception", None) or error).__name__
+def _reason(error: Exception) -> tuple[str, str]:
+    """Say what went wrong, for programs and for people.
+
+    It is made from what the SDK knows and never from its text, which may hold addresses and keys.
+    """
+    name = type(getattr(error, "inner_exception", None) or error).__name__
     if isinstance(error, ServiceRequestError):
-        return f"storage could not be reached: {cause}"
+        return "unreachable", f"storage could not be reached: {name}"
     if isinstance(error, ServiceResponseError):
-        return f"storage did not answer: {cause}"
+        return "no answer", f"storage did not answer: {name}"
     if isinstance(error, (DecodeError, *_UNREADABLE)):
-        return f"storage sent an answer that cannot be read: {cause}"
+        return "unreadable", f"storage sent an answer that cannot be read: {name}"
     if isinstance(error, ClientAuthenticationError) and not error.response:
-        return f"the identity got no token: {cause}"
+        return "no token", f"the identity got no token: {name}"
     if isinstance(error, HttpResponseError) and error.response:
-        code = _code(error)
-        return f"storage answered {error.status_code}" + (f" {code}" if code else "")
-    return cause
+        cause = f"{error.status_code} {_code(error) or ''}".rstrip()
+        return cause, f"storage answered {cause}"
+    return "", name
 
 
 def _code(error: HttpResponseError) -> str | None:

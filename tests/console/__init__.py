@@ -1,1 +1,1 @@
-"""Tests of the console: the simulated Marketplace against servers that answer in every way, and against the webhook."""
+"""Tests of the console, each half in its folder."""

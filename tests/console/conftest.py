@@ -1,15 +1,19 @@
 """What the tests of the console share: a webhook that answers as it is told, and the command line, run in process."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from ssl import SSLContext
 from typing import NamedTuple
 
 import pytest
 from aiohttp import web
+
+from webhook.settings import STORAGE_CONNECTIONS, Storage
 
 SECRET = "correct-horse-battery-staple"
 DROP, HANG, GARBAGE, HALF = -1, -2, -3, -4
@@ -139,3 +143,19 @@ def managedapps(capsys: pytest.CaptureFixture[str]) -> Run:
         return done
 
     return run
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Run in an empty folder, with an environment that names no storage account."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(STORAGE_CONNECTIONS)]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def settings(storage: Storage, elsewhere: pytest.MonkeyPatch) -> dict[str, str]:
+    """Give the settings of the app; the console finds them in the environment, and no local.settings.json."""
+    elsewhere.setenv("STATE_STORAGE", storage.connection_string or "")
+    return {"WEBHOOK_SECRET": SECRET, "STATE_STORAGE": storage.connection_string or ""}

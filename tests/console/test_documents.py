@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from console.lives import lives
-from console.schedule import pauses
+from console.marketplace.lives import lives
+from console.marketplace.schedule import pauses
 from tests.console.conftest import SECRET, Run
-from tests.console.test_lives import SPAN
+from tests.console.marketplace.test_lives import SPAN
 from tools.stack import served
 from webhook.settings import Storage
 

@@ -47,5 +47,10 @@ def test_the_development_environment_has_what_the_extra_asks_for(package: str) -
 
 def test_what_is_built_is_the_console_and_what_it_reads_the_tables_with() -> None:
     """Tools and tests are of no use without the checkout."""
-    assert PROJECT["tool"]["setuptools"]["packages"] == ["console", "webhook"]
+    assert PROJECT["tool"]["setuptools"]["packages"] == [
+        "console",
+        "console.marketplace",
+        "console.publisher",
+        "webhook",
+    ]
     assert PROJECT["project"]["scripts"] == {"managedapps": "console.main:main"}

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from console import verify
-from console.lives import Span, lives
+from console.marketplace import verify
+from console.marketplace.lives import Span, lives
 from tests.e2e.conftest import SECRET, Serve, Webhook
 from tests.relay import PASSING, Relay, some
 from tools.azurite import Azurite, connection_string

@@ -147,7 +147,18 @@ def test_nothing_in_webhook_blocks_the_loop(module: str) -> None:
     assert not [name for name in imports(MODULES[module]) if name.startswith("azure.data.tables.TableClient")]
 
 
-CONSOLE = {path.stem: path for path in sorted((ROOT / "console").glob("*.py"))}
+CONSOLE = {
+    path.relative_to(ROOT / "console").with_suffix("").as_posix(): path
+    for path in sorted((ROOT / "console").rglob("*.py"))
+}
+MARKETPLACE = [module for module in CONSOLE if module.startswith("marketplace/")]
+PUBLISHER = [module for module in CONSOLE if module.startswith("publisher/")]
+SHARED = sorted(set(CONSOLE) - {*MARKETPLACE, *PUBLISHER, "main", "__main__"})
+
+
+def console_imports(module: str) -> set[str]:
+    """Give the parts of the console that a module imports: names such as console.output."""
+    return {name for name in imports(CONSOLE[module]) if name.split(".")[0] == "console"}
 
 
 @pytest.mark.parametrize("module", CONSOLE)
@@ -156,13 +167,34 @@ def test_the_console_imports_neither_tools_nor_tests(module: str) -> None:
     assert not top_level(CONSOLE[module]) & {"tools", "tests", "function_app"}
 
 
-@pytest.mark.parametrize("module", CONSOLE)
-def test_only_verify_knows_the_webhook(module: str) -> None:
+@pytest.mark.parametrize("module", MARKETPLACE)
+def test_of_the_marketplace_only_verify_knows_the_webhook(module: str) -> None:
     """The simulated Marketplace works against any publisher's webhook, and has its own idea of the truth."""
-    assert ("webhook" in top_level(CONSOLE[module])) == (module == "verify")
+    assert ("webhook" in top_level(CONSOLE[module])) == (module == "marketplace/verify")
+    assert not [name for name in console_imports(module) if name.startswith("console.publisher")]
 
 
-@pytest.mark.parametrize("module", ["__init__", "endpoint", "lives", "local_settings", "schedule"])
+@pytest.mark.parametrize("module", PUBLISHER)
+def test_the_publishers_view_knows_nothing_of_the_marketplace(module: str) -> None:
+    """What is shown of real customers must not depend on how imaginary ones are made."""
+    assert not [name for name in console_imports(module) if name.startswith("console.marketplace")]
+
+
+@pytest.mark.parametrize("module", SHARED)
+def test_what_both_halves_share_imports_neither(module: str) -> None:
+    """Arrows point one way: main, the two halves, what they share."""
+    assert not [name for name in console_imports(module) if name.startswith(("console.marketplace", "console.publ"))]
+
+
+@pytest.mark.parametrize("module", CONSOLE)
+def test_the_console_has_no_second_client_of_the_tables(module: str) -> None:
+    """What reads and writes the tables is the webhook's own module, so that the two cannot disagree."""
+    assert "azure" not in top_level(CONSOLE[module])
+
+
+@pytest.mark.parametrize(
+    "module", ["__init__", "endpoint", "local_settings", "marketplace/lives", "marketplace/schedule"]
+)
 def test_the_pure_modules_of_the_console_need_nothing_installed(module: str) -> None:
     """What happens to customers, and when, is decided without wire or clock; tools/ reads settings before set-up."""
     assert top_level(CONSOLE[module]) <= set(sys.stdlib_module_names) - {"asyncio", "os", "socket", "time"} | {
@@ -172,6 +204,6 @@ def test_the_pure_modules_of_the_console_need_nothing_installed(module: str) -> 
 
 
 @pytest.mark.parametrize("module", CONSOLE)
-def test_only_the_command_line_of_the_console_reads_the_environment(module: str) -> None:
+def test_only_one_module_of_the_console_reads_the_environment(module: str) -> None:
     """As in the app: settings are read in one place, and handed on."""
-    assert ("os.environ" in CONSOLE[module].read_text(encoding="utf-8")) == (module == "main")
+    assert ("os.environ" in CONSOLE[module].read_text(encoding="utf-8")) == (module == "account")

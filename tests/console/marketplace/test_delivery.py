@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from console.delivery import Fate, Marketplace, Tally, fate
 from console.endpoint import Endpoint
-from console.lives import Event
-from console.schedule import Attempt, Delivery, pauses
+from console.marketplace.delivery import Fate, Marketplace, Tally, fate
+from console.marketplace.lives import Event
+from console.marketplace.schedule import Attempt, Delivery, pauses
 from tests.console.conftest import DROP, GARBAGE, HALF, HANG, Server, Start
 
 FAST = 1e6  # 10 hours are 36 ms

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from console.lives import Life, Span, lives
+from console.marketplace.lives import Life, Span, lives
 from tests import events
 from webhook.application import Application, merge
 from webhook.notification import Notification
@@ -41,14 +41,14 @@ def test_every_event_is_a_valid_notification(days: float) -> None:
 def test_the_same_seed_gives_the_same_lives() -> None:
     """A run can be repeated, also on another machine, to see whether a fault is mended."""
     code = (
-        "import datetime as d, hashlib; from console.lives import *;"
+        "import datetime as d, hashlib; from console.marketplace.lives import *;"
         "span = Span(d.datetime(2025, 1, 1, tzinfo=d.UTC), d.timedelta(days=30));"
         "print(hashlib.sha256(repr(lives(7, 400, span)).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(
             [sys.executable, "-c", code],
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             check=True,
             capture_output=True,

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from console.lives import Event, Life, Span
+from console.marketplace.lives import Event, Life, Span
 
 WINDOW = 10 * 3_600.0
 """Seconds for which the Marketplace delivers an event again, by

@@ -1,23 +1,17 @@
-"""What was done, for people and for programs: progress while it runs, the table at the end, and the same as JSON.
+"""What a run did, for people and for programs: the table at the end, and the same as JSON.
 
 Never prints a URL that is not masked: it is handed none.
 """
 
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from console.delivery import Tally
-from console.schedule import Delivery
-
-_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+from console.marketplace.delivery import Tally
+from console.marketplace.schedule import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,51 +120,3 @@ def _latency(seconds: Sequence[float]) -> dict[str, float]:
         return {}
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "slowest": 1.0}
     return {name: round(1000 * ranked[math.ceil(share * len(ranked)) - 1], 1) for name, share in shares.items()}
-
-
-class Settled:
-    """Told whenever a delivery is settled; this one says nothing."""
-
-    def __call__(self) -> None:
-        """Take note."""
-
-
-@contextmanager
-def progress(console: Console, tally: Tally, total: int, *, quiet: bool) -> Iterator[Settled]:
-    """Show how far the deliveries are: a bar on a terminal, a line every few seconds elsewhere, nothing if quiet."""
-    if quiet:
-        yield Settled()
-        return
-    if not console.is_terminal:
-        yield _Lines(console, tally, total)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[retries]} retries"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _Bar(bar, tally, total)
-
-
-class _Lines(Settled):
-    def __init__(self, console: Console, tally: Tally, total: int) -> None:
-        self._console, self._tally, self._total = console, tally, total
-        self._next = time.monotonic() + _EVERY
-
-    def __call__(self) -> None:
-        if time.monotonic() >= self._next:
-            self._next += _EVERY
-            tally = self._tally
-            self._console.print(f"{tally.settled:,} of {self._total:,} delivered, {tally.retries.total():,} retries")
-
-
-class _Bar(Settled):
-    def __init__(self, bar: Progress, tally: Tally, total: int) -> None:
-        self._bar, self._tally = bar, tally
-        self._task = bar.add_task("Delivering", total=total, retries=0)
-
-    def __call__(self) -> None:
-        self._bar.update(self._task, completed=self._tally.settled, retries=f"{self._tally.retries.total():,}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -12,34 +11,18 @@ from typing import Any
 import pytest
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
-from console import verify
-from console.lives import Life, lives
+from console.marketplace import verify
+from console.marketplace.lives import Life, lives
 from tests import events
 from tests.console.conftest import SECRET, Run, Start
-from tests.console.test_lives import SPAN
+from tests.console.marketplace.test_lives import SPAN
 from tools.stack import served
 from webhook.receive import Receiver
-from webhook.settings import STORAGE_CONNECTIONS, Settings, Storage
+from webhook.settings import Settings, Storage
 from webhook.tables import APPLICATIONS, INBOX, Tables
 
 LIVES = lives(5, 4, SPAN)
 THIS_RUN = ("--customers", "4", "--seed", "5", "--speed", "1000000", "--verify")
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Run in an empty folder, with an environment that names no storage account."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(STORAGE_CONNECTIONS)]:
-        monkeypatch.delenv(name)
-    return monkeypatch
-
-
-@pytest.fixture
-def settings(storage: Storage, elsewhere: pytest.MonkeyPatch) -> dict[str, str]:
-    """Give the settings of the app; the console finds them in the environment, and no local.settings.json."""
-    elsewhere.setenv("STATE_STORAGE", storage.connection_string or "")
-    return {"WEBHOOK_SECRET": SECRET, "STATE_STORAGE": storage.connection_string or ""}
 
 
 @pytest.fixture
@@ -216,11 +199,11 @@ def test_settings_come_from_local_settings_json_where_the_environment_has_none(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", "managedapps: the tables cannot be found: STATE_STORAGE or AzureWebJobsStorage is not set\n"),
+        ("", "managedapps: the tables cannot be found: STATE_STORAGE or AzureWebJobsStorage is not set. "),
         ("AccountName=a", "managedapps: the tables cannot be found: STATE_STORAGE has neither"),
         (
             "AccountName=a;AccountKey=aw==;TableEndpoint=http://127.0.0.1:9/a",
-            "managedapps: the tables cannot be read: listing the rows in ManagedApplications failed: storage could not",
+            "managedapps: listing the rows in ManagedApplications failed: storage could not",
         ),
     ],
 )

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.lives import Span, lives
-from console.schedule import FIRST_PAUSE, GROWTH, JITTER, WINDOW, Delivery, Faults, pauses, plan
+from console.marketplace.lives import Span, lives
+from console.marketplace.schedule import FIRST_PAUSE, GROWTH, JITTER, WINDOW, Delivery, Faults, pauses, plan
 
 SPAN = Span(datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=30))
 LIVES = lives(7, 400, SPAN)

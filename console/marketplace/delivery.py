@@ -24,8 +24,8 @@ import aiohttp
 from yarl import URL
 
 from console.endpoint import Endpoint, EndpointError
-from console.lives import Event
-from console.schedule import Attempt, Delivery
+from console.marketplace.lives import Event
+from console.marketplace.schedule import Attempt, Delivery
 
 UNREACHABLE = "unreachable"
 LOST_ANSWER = "answer lost"

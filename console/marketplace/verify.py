@@ -8,17 +8,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from console import ConsoleError
-from console.lives import Event, Life
+from console.account import opened
+from console.marketplace.lives import Event, Life
 from webhook.application import Application
 from webhook.entities import InboxEntry
-from webhook.settings import SECRET, SECRET_PREVIOUS, Settings, Storage
-from webhook.store import StoreError
-from webhook.tables import Tables
-
-
-class VerifyError(ConsoleError):
-    """The tables cannot be read."""
+from webhook.settings import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +23,18 @@ class Stored:
     inbox: Mapping[str, Sequence[InboxEntry]]
 
 
-def storage(settings: Mapping[str, str]) -> Storage:
-    """Find the storage account as the app does. Raises VerifyError."""
-    found = Settings.from_mapping(settings)
-    if found.storage is None:
-        flaws = [problem for problem in found.problems if not problem.startswith((SECRET, SECRET_PREVIOUS))]
-        raise VerifyError(f"the tables cannot be found: {'; '.join(flaws)}")
-    return found.storage
-
-
-async def read(account: Storage, keys: Collection[str]) -> Stored:
-    """Read what the tables hold of these applications. Raises VerifyError."""
+async def read(storage: Storage, keys: Collection[str]) -> Stored:
+    """Read what the tables hold of these applications. Raises AccountError."""
     inbox: dict[str, list[InboxEntry]] = defaultdict(list)
-    try:
-        async with Tables.connect(account) as tables:
-            rows = {
-                row.application_id.inbox_partition_key: row
-                async for row in tables.applications()
-                if row.application_id.inbox_partition_key in keys
-            }
-            async for entry in tables.inbox():
-                if entry.partition_key in keys:
-                    inbox[entry.partition_key].append(entry)
-    except StoreError as error:
-        raise VerifyError(f"the tables cannot be read: {error}") from None
+    async with opened(storage) as tables:
+        rows = {
+            row.application_id.inbox_partition_key: row
+            async for row in tables.applications()
+            if row.application_id.inbox_partition_key in keys
+        }
+        async for entry in tables.inbox():
+            if entry.partition_key in keys:
+                inbox[entry.partition_key].append(entry)
     return Stored(rows, inbox)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from console.lives import lives
+from console.marketplace.lives import lives
 from tests.console.conftest import DROP, HANG, SECRET, Run, Start
-from tests.console.test_lives import SPAN
+from tests.console.marketplace.test_lives import SPAN
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "samples" / "1-put-accepted.json"
 FAST = ("--speed", "1000000", "--customers", "10")
 

@@ -1,0 +1,58 @@
+"""The options that several commands have, and the values that people write in them: durations and moments."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from console.account import ACCOUNT, CONNECTION
+
+Connection = Annotated[
+    str | None,
+    typer.Option(
+        CONNECTION,
+        metavar="TEXT",
+        help="Where the tables are: a connection string, or the name of a setting that holds one. Without it, and "
+        f"without {ACCOUNT}, the settings of the app: the environment, or local.settings.json in the current folder.",
+        rich_help_panel="Tables",
+    ),
+]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        ACCOUNT,
+        metavar="NAME",
+        help="Where the tables are: a storage account, as whoever is signed in (`az login` and the like).",
+        rich_help_panel="Tables",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration such as 90s, 30m, 2h, 7d, 1w or 1h30m."""
+    parts = _DURATION.findall(text.strip().lower())
+    if not parts or _DURATION.sub("", text.strip().lower()).strip():
+        raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 2h, 7d or 1h30m")
+    try:
+        return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is too long") from None
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """Read a moment: a date or a time of ISO 8601, in UTC unless it says otherwise, or how long ago it was."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return now - duration(text)
+        except (typer.BadParameter, OverflowError):
+            raise typer.BadParameter(
+                f"{text!r} is neither a date such as 2026-03-01 or 2026-03-01T08:00 nor a duration such as 7d"
+            ) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

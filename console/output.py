@@ -1,0 +1,73 @@
+"""What every command prints with: texts as they are, colours and progress for people, plain lines for pipes.
+
+Results go to standard output, all else to standard error, so that a pipe gets results alone.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+
+Show = Callable[..., None]
+"""Called with how much is done, and with a remark, as often as one likes."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give a console that prints texts as they are: what looks like markup, an emoji or a number is none."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """Print a line for people: a remark, a warning."""
+    typer.echo(line, err=True)
+
+
+def print_json(content: object) -> None:
+    """Print a result for programs."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """Give a text from elsewhere without what would command the terminal; lines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text)
+
+
+@contextmanager
+def progress(doing: str, done: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Show]:
+    """Show how far a long work is: a bar on a terminal, a line every few seconds elsewhere, nothing if quiet.
+
+    Args:
+        doing: what a terminal shows beside the bar, such as "Delivering".
+        done: what a line says of the count, such as "delivered".
+        total: where it ends; None if that is not known.
+    """
+    err = console(stderr=True)
+    if quiet:
+        yield lambda _count, _remark="": None
+    elif not err.is_terminal:
+        yield _Lines(err, done, total)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("{task.fields[remark]}"), console=err, transient=True) as bar:
+            task = bar.add_task(doing, total=total, remark="")
+            yield lambda count, remark="": bar.update(task, completed=count, remark=remark)
+
+
+class _Lines:
+    def __init__(self, err: Console, done: str, total: int | None) -> None:
+        self._err, self._done = err, done
+        self._of = "" if total is None else f" of {total:,}"
+        self._next = time.monotonic() + _EVERY
+
+    def __call__(self, count: int, remark: str = "") -> None:
+        if time.monotonic() >= self._next:
+            self._next += _EVERY
+            self._err.print(f"{count:,}{self._of} {self._done}" + (f", {remark}" if remark else ""))

@@ -1,0 +1,117 @@
+"""An application's row, as the console shows it.
+
+It takes a row as it is: one that somebody broke is shown with what there is, and does not keep the others from being
+shown. It never decides which row is right; `rebuild` does, by the webhook's own merge.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+TRANSIENT = ("Accepted", "Deleting")
+"""The states in which something is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of an application; what its row lacks is None, and an empty text where every row has it.
+
+    Attributes:
+        key: subscription ID, resource group and name, lower-cased: the PartitionKey of its notifications.
+        event_time, first_event_time: UTC with 7 fractional digits.
+        error: JSON.
+    """
+
+    key: str
+    application_id: str
+    subscription_id: str
+    resource_group: str
+    name: str
+    state: str
+    event_type: str
+    order: str
+    event_time: str
+    first_event_time: str
+    plan_publisher: str | None
+    plan_product: str | None
+    plan: str | None
+    plan_version: str | None
+    resource_usage_id: str | None
+    application_definition_id: str | None
+    error_code: str | None
+    error_message: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, entity: Mapping[str, Any]) -> "Row":
+        """Read the columns of an entity."""
+        order = _text(entity, "order") or ""
+        return cls(
+            f"{entity.get('PartitionKey')}|{entity.get('RowKey')}",
+            _text(entity, "applicationId") or "",
+            _text(entity, "subscriptionId") or "",
+            _text(entity, "resourceGroup") or "",
+            _text(entity, "applicationName") or "",
+            _text(entity, "provisioningState") or "",
+            _text(entity, "eventType") or "",
+            order,
+            order.partition("|")[0],
+            (_text(entity, "firstOrder") or "").partition("|")[0],
+            _text(entity, "planPublisher"),
+            _text(entity, "planProduct"),
+            _text(entity, "planName"),
+            _text(entity, "planVersion"),
+            _text(entity, "resourceUsageId"),
+            _text(entity, "applicationDefinitionId"),
+            _text(entity, "errorCode"),
+            _text(entity, "errorMessage"),
+            _text(entity, "error"),
+        )
+
+    @property
+    def failed(self) -> str | None:
+        """What failed, if something did: the deployment or the deletion."""
+        if self.state != "Failed":
+            return None
+        return "deletion" if self.event_type == "DELETE" else "deployment"
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Give the time since its latest event; None where that is unknown."""
+        time = time_of(self.event_time)
+        return None if time is None else now - time
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it for programs, by the names of the table's columns."""
+        return {
+            "applicationId": self.application_id,
+            "subscriptionId": self.subscription_id,
+            "resourceGroup": self.resource_group,
+            "applicationName": self.name,
+            "provisioningState": self.state,
+            "eventType": self.event_type,
+            "eventTime": self.event_time,
+            "firstEventTime": self.first_event_time,
+            "planPublisher": self.plan_publisher,
+            "planProduct": self.plan_product,
+            "planName": self.plan,
+            "planVersion": self.plan_version,
+            "resourceUsageId": self.resource_usage_id,
+            "applicationDefinitionId": self.application_definition_id,
+            "errorCode": self.error_code,
+            "errorMessage": self.error_message,
+            "error": self.error,
+        }
+
+
+def time_of(text: str) -> datetime | None:
+    """Read a time of an order key, UTC with 7 fractional digits, cut to microseconds; None if it is none."""
+    try:
+        return datetime.fromisoformat(text[:26]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _text(entity: Mapping[str, Any], column: str) -> str | None:
+    value = entity.get(column)
+    return value if value is None or type(value) is str else str(value)
