@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # lines of docstrings flow
     pretty_exceptions_enable=False,  # they can show the values of variables, and so the secret
 )
-_TEST = "A Marketplace on your desk"
+_VIEW, _MEND, _TEST = "The publisher's view", "Care", "A Marketplace on your desk"
 app.command(rich_help_panel=_TEST)(marketplace.simulate)
 app.command(rich_help_panel=_TEST)(marketplace.send)
 

@@ -1,0 +1,72 @@
+"""Tables as a webhook leaves them: the function, served by Microsoft's runtime, after a run of `managedapps simulate`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import pytest
+
+from console.marketplace.lives import Life, lives
+from tests.console.conftest import SECRET
+from tests.console.marketplace.test_lives import SPAN
+from tools.azurite import Azurite, missing
+from tools.stack import served
+from webhook.settings import Storage
+from webhook.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """An account that a simulated Marketplace filled.
+
+    Attributes:
+        population: what happened to each customer, and how each stands.
+    """
+
+    connection_string: str
+    population: Sequence[Life]
+
+    @property
+    def storage(self) -> Storage:
+        """The account."""
+        return Storage("STATE_STORAGE", self.connection_string)
+
+    def open(self) -> Tables:
+        """Open the tables, in a running loop."""
+        return Tables.connect(self.storage)
+
+
+def fill(connection_string: str, customers: int, seed: int) -> Filled:
+    """Serve the function on the account, and let `managedapps simulate` tell it of so many customers."""
+    pytest.importorskip("typer", reason="typer is not installed: the console is an optional extra")
+    pytest.importorskip("rich", reason="rich is not installed: the console is an optional extra")
+    if find_spec("azure_functions_runtime") is None:
+        pytest.skip("azure-functions-runtime is not installed: it needs Python 3.13 or newer")
+    from console.main import main  # noqa: PLC0415 - cannot be imported without them
+
+    with served({"WEBHOOK_SECRET": SECRET, "STATE_STORAGE": connection_string}) as host:
+        arguments = ("simulate", "--url", host.partner_center_url, "--customers", str(customers), "--seed", str(seed))
+        assert main([*arguments, "--speed", "1000000", "--quiet"]) == 0
+    return Filled(connection_string, lives(seed, customers, SPAN))
+
+
+@pytest.fixture(scope="session")
+def _filled() -> Iterator[Filled]:
+    if reason := missing():
+        pytest.skip(reason)
+    with Azurite() as azurite:
+        yield fill(azurite.connection_string, 60, 11)
+
+
+@pytest.fixture
+def filled(_filled: Filled, elsewhere: pytest.MonkeyPatch) -> Filled:
+    """Give an account of 60 customers that is only read; the environment names it, in an empty folder."""
+    elsewhere.setenv("STATE_STORAGE", _filled.connection_string)
+    return _filled
+
+
+@pytest.fixture
+def own(storage: Storage, elsewhere: pytest.MonkeyPatch) -> Filled:
+    """Give an account of 8 customers of the test's own, to be written to; the environment names it."""
+    elsewhere.setenv("STATE_STORAGE", storage.connection_string or "")
+    return fill(storage.connection_string or "", 8, 12)
