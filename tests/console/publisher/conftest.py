@@ -1,4 +1,4 @@
-"""Tables as a webhook leaves them: the function, served by Microsoft's runtime, after a run of `managedapps simulate`."""
+"""Tables as a webhook leaves them: the function, served by the real runtime, after a run of `managedapps simulate`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
