@@ -13,6 +13,7 @@ from console import ConsoleError, UsageError
 from console.endpoint import mask_queries
 from console.marketplace import commands as marketplace
 from console.output import say
+from console.publisher import listing, watch
 
 INTERRUPTED = 130
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they can show the values of variables, and so the secret
 )
 _VIEW, _MEND, _TEST = "The publisher's view", "Care", "A Marketplace on your desk"
+app.command("list", rich_help_panel=_VIEW)(listing.list_)
+app.command(rich_help_panel=_VIEW)(watch.watch)
 app.command(rich_help_panel=_TEST)(marketplace.simulate)
 app.command(rich_help_panel=_TEST)(marketplace.send)
 

@@ -55,10 +55,27 @@ def progress(doing: str, done: str, total: int | None = None, *, quiet: bool = F
     elif not err.is_terminal:
         yield _Lines(err, done, total)
     else:
+        bar = _Bar(err, doing, total)
+        try:
+            yield bar
+        finally:
+            bar.stop()
+
+
+class _Bar:
+    """A bar that appears with the first count: what is done at once needs none."""
+
+    def __init__(self, err: Console, doing: str, total: int | None) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("{task.fields[remark]}"), console=err, transient=True) as bar:
-            task = bar.add_task(doing, total=total, remark="")
-            yield lambda count, remark="": bar.update(task, completed=count, remark=remark)
+        self._bar = Progress(*columns, TextColumn("{task.fields[remark]}"), console=err, transient=True)
+        self._task = self._bar.add_task(doing, total=total, remark="")
+
+    def __call__(self, count: int, remark: str = "") -> None:
+        self._bar.start()
+        self._bar.update(self._task, completed=count, remark=remark)
+
+    def stop(self) -> None:
+        self._bar.stop()
 
 
 class _Lines:

@@ -4,6 +4,7 @@ It takes a row as it is: one that somebody broke is shown with what there is, an
 shown. It never decides which row is right; `rebuild` does, by the webhook's own merge.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -81,8 +82,15 @@ class Row:
         time = time_of(self.event_time)
         return None if time is None else now - time
 
+    def error_content(self) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Give the error itself; its text where that is not JSON."""
+        try:
+            return None if self.error is None else json.loads(self.error)
+        except ValueError:
+            return self.error
+
     def to_json(self) -> dict[str, Any]:
-        """Give it for programs, by the names of the table's columns."""
+        """Give it for programs, by the names of the table's columns; the error as JSON text, as it is there."""
         return {
             "applicationId": self.application_id,
             "subscriptionId": self.subscription_id,

@@ -1,0 +1,53 @@
+"""Putting any number of lines in order without keeping them in memory: SQLite, in a temporary file of its own.
+
+Table Storage orders by key alone, so whatever is to be shown by time has to be ordered here.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+_BATCH = 1_000
+
+
+class Spool:
+    """Lines, each with a text that they are ordered by. Gone when it is closed."""
+
+    def __init__(self) -> None:
+        # An empty name is a temporary database: in memory while it is small, then in a file that SQLite removes.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE line (key TEXT, text TEXT)")
+        self._database.execute("BEGIN")
+        self._waiting: list[tuple[str, str]] = []
+
+    def add(self, key: str, text: str) -> None:
+        """Take a line."""
+        self._waiting.append((key, text))
+        if len(self._waiting) == _BATCH:
+            self._flush()
+
+    def greatest_first(self, limit: int | None = None) -> Iterator[str]:
+        """Give the lines by falling key, those with the same key as they came; at most so many."""
+        self._flush()
+        with closing(
+            self._database.execute(
+                "SELECT text FROM line ORDER BY key DESC, rowid LIMIT ?", (-1 if limit is None else limit,)
+            )
+        ) as found:
+            for (text,) in found:
+                yield text
+
+    def _flush(self) -> None:
+        self._database.executemany("INSERT INTO line VALUES (?, ?)", self._waiting)
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
