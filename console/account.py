@@ -35,13 +35,29 @@ https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
 
 
 class AccountError(ConsoleError):
-    """The tables cannot be found, reached, read or written."""
+    """The tables cannot be found, reached, read or written.
+
+    Attributes:
+        found: what is wrong.
+        remedy: what to do about it; empty where that is not known.
+    """
+
+    def __init__(self, found: str, remedy: str = "") -> None:
+        super().__init__(f"{found}. {remedy}" if remedy else found)
+        self.found, self.remedy = found, remedy
 
 
 def settings() -> Mapping[str, str]:
     """Give the settings that the app would have here: of two, the environment's counts, as with Core Tools."""
     file = Path(local_settings.NAME)
     return {**(local_settings.values(file) if file.exists() else {}), **os.environ}
+
+
+def origin(name: str) -> str | None:
+    """Say where a setting is from; None where it is not set."""
+    if name in os.environ:
+        return "the environment"
+    return local_settings.NAME if name in settings() else None
 
 
 def find(connection: str | None = None, account: str | None = None) -> Storage:
@@ -66,10 +82,10 @@ def find(connection: str | None = None, account: str | None = None) -> Storage:
         found, flaw = find_storage({CONNECTION: connection}, [CONNECTION])
     else:
         found, flaw = find_storage(settings(), [connection] if connection else STORAGE_CONNECTIONS)
-        if flaw and flaw.endswith(" is not set"):
-            flaw += f". Run it in the folder of {local_settings.NAME}, set it, or give {CONNECTION} or {ACCOUNT}"
     if found is None:
-        raise AccountError(f"the tables cannot be found: {flaw}")
+        hint = f"Run it in the folder of {local_settings.NAME}, set it, or give {CONNECTION} or {ACCOUNT}"
+        missing = flaw is not None and flaw.endswith(" is not set")
+        raise AccountError(f"the tables cannot be found: {flaw}", hint if missing else "")
     return found
 
 
@@ -83,10 +99,9 @@ async def opened(storage: Storage) -> AsyncIterator["Tables"]:
         async with Tables.connect(storage) as tables:
             yield tables
     except StoreError as error:
-        raise AccountError(f"{error}{remedy(error)}") from None
+        raise AccountError(str(error), remedy(error)) from None
 
 
 def remedy(error: StoreError) -> str:
-    """Say what to do about a failure of the store, where that is known."""
-    cure = _REMEDIES.get(error.cause)
-    return f". {cure}" if cure else ""
+    """Say what to do about a failure of the store; empty where that is not known."""
+    return _REMEDIES.get(error.cause, "")

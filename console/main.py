@@ -4,6 +4,9 @@ Exit status: 0 all went well; 1 something was found, was lost, or cannot be reac
 by Ctrl-C.
 """
 
+import io
+import os
+import sys
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,7 +16,7 @@ from console import ConsoleError, UsageError
 from console.endpoint import mask_queries
 from console.marketplace import commands as marketplace
 from console.output import say
-from console.publisher import listing, watch
+from console.publisher import application, doctor, listing, url, watch
 
 INTERRUPTED = 130
 
@@ -26,6 +29,9 @@ app = typer.Typer(
 _VIEW, _MEND, _TEST = "The publisher's view", "Care", "A Marketplace on your desk"
 app.command("list", rich_help_panel=_VIEW)(listing.list_)
 app.command(rich_help_panel=_VIEW)(watch.watch)
+app.command(rich_help_panel=_VIEW)(application.show)
+app.command(rich_help_panel=_MEND)(url.url)
+app.command(rich_help_panel=_MEND)(doctor.doctor)
 app.command(rich_help_panel=_TEST)(marketplace.simulate)
 app.command(rich_help_panel=_TEST)(marketplace.send)
 
@@ -35,8 +41,13 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and give the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Elsewhere than on a terminal, programs read it: UTF-8, whatever the system's code page is.
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
     try:
-        return int(app(args=arguments, prog_name="managedapps", standalone_mode=False) or 0)
+        status = int(app(args=arguments, prog_name="managedapps", standalone_mode=False) or 0)
+        sys.stdout.flush()
     except _UsageError as error:  # its text may repeat an argument, and so a secret
         command = error.ctx.command_path if error.ctx else "managedapps"
         say(f"{command}: {mask_queries(error.format_message())}\nTry '{command} --help'.")
@@ -44,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConsoleError as error:
         say(f"managedapps: {error}")
         return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:  # whoever read the output has seen enough; Python flushes it once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (typer.Abort, KeyboardInterrupt):
         say("Stopped.")
         return INTERRUPTED
+    return status

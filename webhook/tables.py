@@ -9,6 +9,8 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 from azure.core import MatchConditions
@@ -23,7 +25,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.data.tables import TableEntity, UpdateMode
+from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from webhook.application import Application
@@ -45,6 +47,7 @@ from webhook.store import ConflictError, StoreError, Versioned, Where, count_req
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline import PipelineResponse
 
 APPLICATIONS = "ManagedApplications"
 INBOX = "ManagedApplicationNotifications"
@@ -75,6 +78,18 @@ _FAILURES = (AzureError, *_UNREADABLE)
 EVERYWHERE = Where("", {})
 
 _T = TypeVar("_T")
+
+
+class Look(NamedTuple):
+    """What a look at a table showed.
+
+    Attributes:
+        there: whether the table exists; the first write makes it.
+        time: of the service's clock, to the second; None where the answer did not say.
+    """
+
+    there: bool
+    time: datetime | None
 
 
 class Tables:
@@ -208,6 +223,47 @@ class Tables:
         async for entity in self._list(self._inbox, where, () if bodies else INBOX_FACTS):
             yield inbox_entry(entity)
 
+    async def look(self, name: str) -> Look:
+        """Ask a table for one row, to see whether it is there and can be read."""
+        table = self._service.get_table_client(name)
+        call, dates = _Call("reading a row", table, self._connection), list[str]()
+
+        def hear(response: "PipelineResponse[Any, Any]") -> None:
+            dates.append(response.http_response.headers.get("Date", ""))
+
+        async def ask() -> bool:
+            pages = table.query_entities("", results_per_page=1, raw_response_hook=hear).by_page()
+            await anext(pages, None)
+            return True
+
+        try:
+            there = await call.send(ask, ResourceNotFoundError)
+        except ResourceNotFoundError:
+            there = False
+        return Look(there, _http_date(dates[-1]))
+
+    async def try_writing(self, name: str) -> None:
+        """See whether rows of a table that is there may be inserted and replaced, and write nothing.
+
+        Two steps are asked for in one transaction: to insert a row, and to replace one that is not there. The second
+        must fail, and with it the whole.
+        """
+        table = self._service.get_table_client(name)
+        call = _Call("inserting and replacing a row", table, self._connection)
+        condition = {"etag": 'W/"nothing"', "match_condition": MatchConditions.IfNotModified}
+        steps: list[Any] = [
+            ("create", {"PartitionKey": "probe", "RowKey": "insert"}),
+            ("update", {"PartitionKey": "probe", "RowKey": "replace"}, {"mode": UpdateMode.REPLACE, **condition}),
+        ]
+        try:
+            await table.submit_transaction(steps)
+        except TableTransactionError as error:
+            if error.index == 1 and error.status_code == HTTPStatus.NOT_FOUND:
+                return
+            raise call.failure(error) from None
+        except _FAILURES as error:
+            raise call.failure(error) from None
+
     async def _list(
         self, table: TableClient, where: Where = EVERYWHERE, columns: Sequence[str] = ()
     ) -> AsyncIterator[TableEntity]:
@@ -284,6 +340,13 @@ class _Call(NamedTuple):
         return StoreError(
             f"{self.doing} in {self.table.table_name} failed: {reason} (connection {self.connection})", cause
         )
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
 
 
 def _credential(storage: Storage) -> "AsyncTokenCredential":

@@ -12,18 +12,9 @@ from typing import Annotated
 import typer
 
 from console import ConsoleError, account, output
+from console.client import Answer, Client, Unreachable, address, unreachable
 from console.endpoint import Endpoint, EndpointError
-from console.marketplace.delivery import (
-    Answer,
-    Client,
-    Fate,
-    Marketplace,
-    Tally,
-    Unreachable,
-    address,
-    fate,
-    unreachable,
-)
+from console.marketplace.delivery import Fate, Marketplace, Tally, fate
 from console.marketplace.lives import Life, Span, lives
 from console.marketplace.report import Summary
 from console.marketplace.schedule import Faults, plan

@@ -5,7 +5,6 @@ Table Storage orders by key alone, so whatever is to be shown by time has to be 
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from types import TracebackType
 from typing import Self
 
@@ -32,13 +31,11 @@ class Spool:
     def greatest_first(self, limit: int | None = None) -> Iterator[str]:
         """Give the lines by falling key, those with the same key as they came; at most so many."""
         self._flush()
-        with closing(
-            self._database.execute(
-                "SELECT text FROM line ORDER BY key DESC, rowid LIMIT ?", (-1 if limit is None else limit,)
-            )
-        ) as found:
-            for (text,) in found:
-                yield text
+        found = self._database.execute(
+            "SELECT text FROM line ORDER BY key DESC, rowid LIMIT ?", (-1 if limit is None else limit,)
+        )
+        for (text,) in found:
+            yield text
 
     def _flush(self) -> None:
         self._database.executemany("INSERT INTO line VALUES (?, ?)", self._waiting)
