@@ -257,12 +257,12 @@ class Tables:
         ]
         try:
             await table.submit_transaction(steps)
-        except TableTransactionError as error:
-            if error.index == 1 and error.status_code == HTTPStatus.NOT_FOUND:
-                return
-            raise call.failure(error) from None
         except _FAILURES as error:
-            raise call.failure(error) from None
+            if not (
+                isinstance(error, TableTransactionError)
+                and (error.index, error.status_code) == (1, HTTPStatus.NOT_FOUND)
+            ):
+                raise call.failure(error) from None
 
     async def _list(
         self, table: TableClient, where: Where = EVERYWHERE, columns: Sequence[str] = ()

@@ -194,6 +194,28 @@ def test_a_notification_is_written_down_as_it_came() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"RowKey": "yesterday"},
+        {"eventType": "POST"},
+        {"provisioningState": None},
+        {"receivedAt": "2026-03-01"},
+        {"receivedAt": None},
+        {"body1": 5},
+    ],
+)
+def test_an_entry_that_this_app_did_not_write_is_named(changes: dict[str, Any]) -> None:
+    """Someone put it there: a row that is rebuilt must not silently go without it."""
+    entity = {name: value for name, value in (inbox_entity(notification(), NOW) | changes).items() if value is not None}
+
+    with pytest.raises(
+        StoreError, match=r"of ManagedApplicationNotifications is not one that this app wrote"
+    ) as caught:
+        inbox_entry(entity)
+    assert caught.value.cause == "foreign"
+
+
 FULL = "x" * (PROPERTY_LIMIT - 1)
 BODIES: dict[str, tuple[str, list[str]]] = {
     "empty": ("", [""]),

@@ -341,6 +341,49 @@ def test_a_row_that_others_wrote_is_named() -> None:
         ask(f"200 OK\nETag: W/x\nContent-Type: application/json;odata=minimalmetadata\n\n{row}", read)
 
 
+BROKEN_ROW = {"odata.etag": 'W/"1"', "PartitionKey": "p", "RowKey": "r"}
+
+
+def test_a_row_that_others_wrote_does_not_end_a_list_of_rows_as_they_are() -> None:
+    """Whoever looks for what is broken has to see the rest too."""
+    page = json.dumps({"value": [BROKEN_ROW, {**BROKEN_ROW, "order": "x"}]})
+
+    async def rows(tables: Tables) -> list[dict[str, object]]:
+        return [dict(row.entity) async for row in tables.rows()]
+
+    assert ask(f"200 OK\nContent-Type: application/json;odata=minimalmetadata\n\n{page}", rows) == [
+        {"PartitionKey": "p", "RowKey": "r"},
+        {"PartitionKey": "p", "RowKey": "r", "order": "x"},
+    ]
+
+
+def test_a_table_that_cannot_be_read_is_a_failure_of_the_look() -> None:
+    """Not there is one thing, not allowed another."""
+    with pytest.raises(StoreError, match=r"^reading a row in X failed: storage answered 403 AuthorizationFailure"):
+        ask("403 No\nx-ms-error-code: AuthorizationFailure", lambda tables: tables.look("X"))
+
+
+def test_a_service_that_does_not_say_what_time_it_is_is_no_failure() -> None:
+    """A proxy may leave the header out."""
+    answer = '200 OK\nContent-Type: application/json\n\n{"value": []}'
+
+    assert ask(answer, lambda tables: tables.look("X")) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("403 No\nx-ms-error-code: AuthorizationPermissionMismatch", "storage answered 403"),
+        ("", "storage could not be reached"),
+        ("202 OK\nContent-Type: text/plain\n\nhello", "storage sent an answer that cannot be read"),
+    ],
+)
+def test_a_try_to_write_that_fails_in_another_way_than_it_must_says_how(answer: str, said: str) -> None:
+    """Only the refusal that was asked for shows that writing is allowed."""
+    with pytest.raises(StoreError, match=rf"^inserting and replacing a row in X failed: {said}"):
+        ask(answer, lambda tables: tables.try_writing("X"))
+
+
 # --- what it is made of
 
 
