@@ -165,7 +165,7 @@ async def _storage(storage: Storage) -> AsyncIterator[Check]:
             began = datetime.now(UTC)
             first = await tables.look(APPLICATIONS)
             yield Check("storage", Verdict.GOOD, f"it can be reached and read ({where})")
-            yield _clock(first.time, began, datetime.now(UTC))
+            yield clock(first.time, began, datetime.now(UTC))
             for name in (APPLICATIONS, INBOX, REJECTIONS):
                 yield await _table(tables, name)
     except account.AccountError as error:
@@ -183,7 +183,7 @@ async def _table(tables: "Tables", name: str) -> Check:
     return Check("table", Verdict.GOOD, f"{name} can be read and written")
 
 
-def _clock(service: datetime | None, began: datetime, ended: datetime) -> Check:
+def clock(service: datetime | None, began: datetime, ended: datetime) -> Check:
     """Compare the clocks: the service read its own between two looks at ours, and told whole seconds."""
     if service is None:
         return Check("clock", Verdict.SKIPPED, "the service did not say what time it is")

@@ -25,7 +25,7 @@ COLUMNS = (
     grid.Column("AGE", 3),
     grid.Column("PLAN", 8),
     grid.Column("SUBSCRIPTION", 9, first=True),
-    grid.Column("RESOURCE GROUP", 12),
+    grid.Column("RESOURCE GROUP", 10),
     grid.Column("NAME", 16),
     grid.Column("ERROR", 12),
 )

@@ -1,8 +1,13 @@
 """Tables as a webhook leaves them: the function, served by the real runtime, after a run of `managedapps simulate`."""
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +18,8 @@ from tools.azurite import Azurite, missing
 from tools.stack import served
 from webhook.settings import Storage
 from webhook.tables import Tables
+
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +77,25 @@ def own(storage: Storage, elsewhere: pytest.MonkeyPatch) -> Filled:
     """Give an account of 8 customers of the test's own, to be written to; the environment names it."""
     elsewhere.setenv("STATE_STORAGE", storage.connection_string or "")
     return fill(storage.connection_string or "", 8, 12)
+
+
+def on_a_terminal(columns: int, *arguments: str) -> str:
+    """Run the command on a terminal that is so wide, and give what it shows."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "console", *arguments], stdout=follower, stderr=follower, env=environment
+    ) as process:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(leader, 65_536)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        process.wait(30)
+    os.close(leader)
+    return shown.decode()

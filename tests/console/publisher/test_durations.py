@@ -1,0 +1,30 @@
+"""Durations in words."""
+
+from datetime import timedelta
+
+import pytest
+
+from console.publisher.durations import exact, short
+
+
+@pytest.mark.parametrize(
+    ("seconds", "coarse", "fine"),
+    [
+        (0, "0s", "0 s"),
+        (0.25, "0s", "0.25 s"),
+        (59, "59s", "59 s"),
+        (60, "1m", "1 min"),
+        (372, "6m", "6 min 12 s"),
+        (3_600, "1h", "1 h"),
+        (7_322, "2h2m", "2 h 2 min 2 s"),
+        (86_400, "1d", "1 d"),
+        (90_061, "1d1h", "1 d 1 h 1 min 1 s"),
+        (400 * 86_400, "400d", "400 d"),
+        (-30, "-30s", "-30 s"),
+        (-3_661, "-1h1m", "-1 h 1 min 1 s"),
+        (119.6, "1m", "2 min"),
+    ],
+)
+def test_a_duration_is_short_in_a_table_and_exact_where_it_matters(seconds: float, coarse: str, fine: str) -> None:
+    """An age is glanced at; how long a deployment took is compared."""
+    assert (short(timedelta(seconds=seconds)), exact(timedelta(seconds=seconds))) == (coarse, fine)
