@@ -6,6 +6,7 @@ import re
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,11 +44,50 @@ def test_the_commands_of_the_readme_end_as_it_says(
     assert sent.out.splitlines()[-1] in PAGE.splitlines()
 
 
-def test_the_page_names_every_option_and_no_other(managedapps: Run) -> None:
-    """A table that has fallen behind is worse than none."""
-    helps = managedapps("simulate", "--help").out + managedapps("send", "--help").out
+def commands() -> dict[tuple[str, ...], set[str]]:
+    """Give the options of every command, by its words."""
+    pytest.importorskip("typer", reason="typer is not installed: the console is an optional extra")
+    from typer.main import get_command  # noqa: PLC0415 - see above
 
-    assert set(re.findall(r"(?<![\w-])--[a-z]+[a-z-]*", PAGE)) == set(re.findall(r"--[a-z-]+", helps)) - {"--help"}
+    from console.main import app  # noqa: PLC0415 - see above
+
+    found: dict[tuple[str, ...], set[str]] = {}
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        if below := getattr(command, "commands", {}):
+            waiting += [((*words, name), each) for name, each in below.items()]
+        else:
+            found[words] = {name for each in command.params for name in each.opts if name.startswith("--")}
+    return found
+
+
+def options(text: str) -> set[str]:
+    """Give the options that a text names; not those of the Azure CLI."""
+    own = "\n".join(re.sub(r"\baz \w.*?(\||$)", "", line) for line in text.splitlines())
+    return set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", own))
+
+
+def test_the_page_has_every_command_with_every_option_and_no_other() -> None:
+    """A page that has fallen behind is worse than none."""
+    sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+    everywhere = options(sections["Where the tables are"])
+    for words, known in commands().items():
+        # commands below another one share its section
+        names = [f"managedapps {' '.join(words[:number])}" for number in (2, 1)]
+        section = next(sections[name] for name in names if name in sections)
+        assert known - {"--help"} <= options(section) | everywhere, words
+    assert options(PAGE) <= set.union(*commands().values())
+
+
+def test_every_link_of_the_page_leads_somewhere() -> None:
+    """The table at its top is how a command is found."""
+    headings = re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)\)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target
 
 
 def test_the_line_of_truth_that_is_shown_is_what_is_written() -> None:
