@@ -35,7 +35,7 @@ class Column:
 
 def cell(text: str | None) -> str:
     """Give a text as it can stand in a cell: on one line, and harmless to a terminal."""
-    if not text:
+    if not text or text.isspace():
         return MISSING
     return text if text.isprintable() else " ".join(printable(text).split())
 
