@@ -20,7 +20,7 @@ from webhook.notification import (
     ProvisioningState,
     is_order_key,
 )
-from webhook.rejection import Rejection
+from webhook.rejection import BODY_LIMIT, Rejection
 from webhook.store import StoreError
 
 Entity = dict[str, Any]
@@ -29,6 +29,8 @@ _Word = TypeVar("_Word", bound=str)
 _EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 _PROVISIONING_STATES: tuple[ProvisioningState, ...] = get_args(ProvisioningState)
 _BODY_COLUMN = re.compile(r"body\d*", re.ASCII)
+BODY_COLUMNS = ("body", *(f"body{number}" for number in range(1, -(-BODY_LIMIT // PROPERTY_LIMIT))))
+"""The columns of the longest body that is taken."""
 
 _HIGH_SURROGATES = range(0xD8, 0xDC)  # of a UTF-16 code unit that opens a pair, the upper byte
 
@@ -38,7 +40,7 @@ INBOX_FACTS = ("PartitionKey", "RowKey", "receivedAt", "eventType", "provisionin
 
 
 class Row(NamedTuple):
-    """An application's row as it is in the table, whether `application_of` can read it or not.
+    """A row as it is in its table, whether it can be read as what it should be or not.
 
     Attributes:
         entity: its columns.

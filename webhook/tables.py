@@ -206,7 +206,7 @@ class Tables:
             columns: what is fetched; everything if empty.
         """
         async for entity in self._list(self._applications, where, columns):
-            yield Row(entity, entity.metadata["etag"] or "", entity.metadata.get("timestamp"))
+            yield _row(entity)
 
     async def applications(self) -> AsyncIterator[Application]:
         """Give every application, by subscription, resource group and name."""
@@ -222,6 +222,16 @@ class Tables:
         """
         async for entity in self._list(self._inbox, where, () if bodies else INBOX_FACTS):
             yield inbox_entry(entity)
+
+    async def entries(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
+        """Give notifications as they are, readable or not, application by application, in the order of the order key.
+
+        Args:
+            where: which of them, as the service is to decide.
+            columns: what is fetched; everything if empty.
+        """
+        async for entity in self._list(self._inbox, where, columns):
+            yield _row(entity)
 
     async def look(self, name: str) -> Look:
         """Ask a table for one row, to see whether it is there and can be read."""
@@ -307,6 +317,10 @@ class Tables:
         # the SDK decodes the code of this error: it is this type only where the table is there
         with suppress(ResourceExistsError):
             await call.send(lambda: table.create_table(retry_on_methods=_REPEATABLE), ResourceExistsError)
+
+
+def _row(entity: TableEntity) -> Row:
+    return Row(entity, entity.metadata["etag"] or "", entity.metadata.get("timestamp"))
 
 
 class _Call(NamedTuple):

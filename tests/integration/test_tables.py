@@ -15,7 +15,7 @@ from webhook.application import Application, merge
 from webhook.notification import Notification
 from webhook.rejection import BODY_LIMIT, Rejection
 from webhook.settings import Storage
-from webhook.store import StoreError, Tally, tally
+from webhook.store import StoreError, Tally, Where, tally
 from webhook.tables import APPLICATIONS, INBOX, REJECTIONS, Tables
 
 FIRST = events.notification("PUT", "Accepted")
@@ -210,6 +210,29 @@ def test_a_row_that_somebody_broke_is_a_clear_fault(storage: Storage) -> None:
             StoreError, match=r"'rg-orders\|orders' of ManagedApplications is not one that this app wrote"
         ):
             await tables.read_application(FIRST.application_id)
+
+    on_tables(storage, rule)
+
+
+def test_an_entry_that_somebody_broke_does_not_hide_the_others(storage: Storage) -> None:
+    """Whoever copies the inbox gets all that is there, with the columns that were asked for."""
+
+    async def rule(tables: Tables, service: TableServiceClient) -> None:
+        await tables.add_notification(FIRST, events.NOW)
+        await tables.add_notification(SECOND, events.NOW)
+        broken = {"PartitionKey": "!", "RowKey": "soon", "body": "{}", "eventType": "PUT"}
+        await service.get_table_client(INBOX).create_entity(broken)
+        everything = [row async for row in tables.entries()]
+        some = tables.entries(Where("RowKey ge @first", {"first": FIRST.order}), ["RowKey", "body"])
+
+        assert [row.entity["RowKey"] for row in everything] == ["soon", FIRST.order, SECOND.order]
+        assert everything[0].entity == broken
+        assert all(row.version and row.changed_at for row in everything)
+        assert [row.entity async for row in some] == [
+            {"RowKey": "soon", "body": "{}"},
+            {"RowKey": FIRST.order, "body": FIRST.body},
+            {"RowKey": SECOND.order, "body": SECOND.body},
+        ]
 
     on_tables(storage, rule)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests import events
 from tests.events import APPLICATION_ID, DEFINITION_ID, ERROR, NOW, PLAN, USAGE_ID, notification
 from webhook.application import Application, merge
 from webhook.entities import (
+    BODY_COLUMNS,
     InboxEntry,
     application_entity,
     application_of,
@@ -259,6 +261,21 @@ def test_a_long_notification_is_read_back_whole(letter: str, length: int) -> Non
 
     assert inbox_entry(dict(sorted(entity.items()))).body == event.body
     assert inbox_entry(dict(reversed(entity.items()))).body == event.body
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "日", "😀", "x😀", "xxx😀"])
+def test_the_longest_body_has_columns_that_can_be_asked_for(letter: str) -> None:
+    """Whoever names the columns that are to be fetched gets every body whole."""
+    shortest, units = events.body(note=""), len(letter.encode())
+    body = shortest.replace(
+        b'"note": ""', b'"note": "' + letter.encode() * ((BODY_LIMIT - len(shortest)) // units) + b'"'
+    )
+    event = Notification.from_body(body, now=NOW)
+    entity = inbox_entity(event, NOW)
+
+    assert BODY_LIMIT - units < len(body) <= BODY_LIMIT
+    assert "".join(entity.get(name, "") for name in BODY_COLUMNS) == event.body
+    assert BODY_COLUMNS[-1] in entity or letter != "x"
 
 
 # --- rejections

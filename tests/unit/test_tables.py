@@ -31,6 +31,7 @@ from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 from tests.events import NOW, notification
 from webhook.application import Application, merge
+from webhook.entities import Row
 from webhook.rejection import Rejection
 from webhook.settings import Settings, Storage
 from webhook.store import ConflictError, Store, StoreError, Tally, tally
@@ -325,6 +326,23 @@ async def every_row(tables: Tables) -> list[Application]:
 def test_a_table_that_is_not_there_has_no_rows() -> None:
     """Before the first event there is nothing to show, and nothing wrong."""
     assert ask("404 No\nx-ms-error-code: TableNotFound", every_row) == []
+
+
+def test_notifications_are_given_as_they_are() -> None:
+    """Readable or not: one that somebody broke must not hide the others from who only copies them."""
+
+    async def every_entry(tables: Tables) -> list[Row]:
+        return [row async for row in tables.entries(columns=["RowKey", "body"])]
+
+    answer = """200 OK
+Content-Type: application/json
+
+{"value": [{"odata.etag": "W/1", "RowKey": "soon", "body": "{}"}, {"RowKey": "late"}]}"""
+
+    assert ask(answer, every_entry) == [
+        Row({"RowKey": "soon", "body": "{}"}, "W/1", None),
+        Row({"RowKey": "late"}, "", None),
+    ]
 
 
 def test_a_list_that_fails_says_so() -> None:
