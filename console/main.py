@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import typer
+from typer.core import TyperGroup
 
 from console import ConsoleError, UsageError
 from console.endpoint import mask_queries
@@ -20,7 +21,19 @@ from console.publisher import application, doctor, listing, url, watch
 
 INTERRUPTED = 130
 
+
+class _Commands(TyperGroup):
+    """The commands. Typer alone would end at once, and without a word, when Ctrl-C stops one of them."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override] # typer exports no other of its contexts
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="The publisher's view of an Azure Managed Application's webhook, and a Marketplace to test it against.",
     add_completion=False,
     rich_markup_mode="markdown",  # lines of docstrings flow
