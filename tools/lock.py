@@ -29,8 +29,8 @@ def lock(stopping: Stopping, *, upgrade: bool) -> int:
     steps = {
         "requirements.txt": [*compile_, "--output-file", "requirements.txt"],
         "requirements-dev.txt": [
-            *(*compile_, "--group", "dev", "--extra", "console", "--constraint", "requirements.txt"),
-            *("--output-file", "requirements-dev.txt"),
+            *(*compile_, "--group", "dev", "--extra", "console", "--extra", "parquet"),
+            *("--constraint", "requirements.txt", "--output-file", "requirements-dev.txt"),
         ],
         "tools/azurite/package-lock.json": [
             *(sys.executable, "-c", azurite.NPM, "update" if upgrade else "install", "--package-lock-only"),

@@ -47,27 +47,27 @@ class Row:
     @classmethod
     def of(cls, entity: Mapping[str, Any]) -> "Row":
         """Read the columns of an entity."""
-        order = _text(entity, "order") or ""
+        order = text_of(entity, "order") or ""
         return cls(
             f"{entity.get('PartitionKey')}|{entity.get('RowKey')}",
-            _text(entity, "applicationId") or "",
-            _text(entity, "subscriptionId") or "",
-            _text(entity, "resourceGroup") or "",
-            _text(entity, "applicationName") or "",
-            _text(entity, "provisioningState") or "",
-            _text(entity, "eventType") or "",
+            text_of(entity, "applicationId") or "",
+            text_of(entity, "subscriptionId") or "",
+            text_of(entity, "resourceGroup") or "",
+            text_of(entity, "applicationName") or "",
+            text_of(entity, "provisioningState") or "",
+            text_of(entity, "eventType") or "",
             order,
             order.partition("|")[0],
-            (_text(entity, "firstOrder") or "").partition("|")[0],
-            _text(entity, "planPublisher"),
-            _text(entity, "planProduct"),
-            _text(entity, "planName"),
-            _text(entity, "planVersion"),
-            _text(entity, "resourceUsageId"),
-            _text(entity, "applicationDefinitionId"),
-            _text(entity, "errorCode"),
-            _text(entity, "errorMessage"),
-            _text(entity, "error"),
+            (text_of(entity, "firstOrder") or "").partition("|")[0],
+            text_of(entity, "planPublisher"),
+            text_of(entity, "planProduct"),
+            text_of(entity, "planName"),
+            text_of(entity, "planVersion"),
+            text_of(entity, "resourceUsageId"),
+            text_of(entity, "applicationDefinitionId"),
+            text_of(entity, "errorCode"),
+            text_of(entity, "errorMessage"),
+            text_of(entity, "error"),
         )
 
     @property
@@ -120,6 +120,7 @@ def time_of(text: str) -> datetime | None:
         return None
 
 
-def _text(entity: Mapping[str, Any], column: str) -> str | None:
+def text_of(entity: Mapping[str, Any], column: str) -> str | None:
+    """Give a column as text, whatever somebody wrote there; None where it is missing."""
     value = entity.get(column)
     return value if value is None or type(value) is str else str(value)

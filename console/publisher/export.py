@@ -1,0 +1,142 @@
+"""The command `export`: every row of a table, to a file or a pipe, for the programs that people think with."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console import UsageError, account, file, options, output
+from console.publisher import columns
+from console.publisher.columns import Columns, Record
+from console.publisher.formats import ENDINGS, Format, Writer, format_of, writing
+from webhook.settings import Storage
+
+_BATCH, _BATCH_SIZE = 1_000, 4 * 1024 * 1024
+"""Records, and characters in them, that are written at once."""
+
+
+class Exported(StrEnum):
+    """What can be exported."""
+
+    APPLICATIONS = "applications"
+    NOTIFICATIONS = "notifications"
+
+
+def export(
+    what: Annotated[
+        Exported,
+        typer.Argument(
+            metavar="applications|notifications", help="Each application with its latest state, or the whole inbox."
+        ),
+    ] = Exported.APPLICATIONS,
+    *,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="If it is left out, the file's ending says it; without a file, it is jsonl."),
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write it, instead of to standard output. A file of that name is replaced, once the new one "
+            "is complete.",
+        ),
+    ] = None,
+    connection: options.Connection = None,
+    account_: options.Account = None,
+) -> None:
+    """Write applications or notifications for Power BI, pandas, DuckDB and the like.
+
+    The columns are those of the table, always the same. Times are in UTC. Parquet needs pyarrow.
+
+    Example: managedapps export notifications -o notifications.parquet
+    """
+    if target == Path("-"):
+        target = None
+    format_ = format_ or _guess(target)
+    if target is None and format_ is Format.PARQUET and sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal: give -o and a file's name")
+    storage = account.find(connection, account_)
+    with file.written(target) as stream, writing(format_, stream, _COLUMNS[what]) as writer:
+        job = _Job(what, writer)
+        with output.progress("Exporting", "exported", quiet=target is None and sys.stdout.isatty()) as show:
+            asyncio.run(job.run(storage, show))
+    if target:
+        output.say(f"{job.count:,} {what} in {output.printable(str(target))}.")
+    job.warn()
+
+
+_COLUMNS = {Exported.APPLICATIONS: columns.APPLICATIONS, Exported.NOTIFICATIONS: columns.NOTIFICATIONS}
+
+
+def _guess(target: Path | None) -> Format:
+    found = Format.JSONL if target is None else format_of(target)
+    if found is None:
+        raise UsageError(f"{target} ends in none of {', '.join(ENDINGS)}: give --format, or name it so")
+    return found
+
+
+@dataclass(slots=True)
+class _Job:
+    """An export that is under way.
+
+    Attributes:
+        count: records that were written.
+        lacking: of those, how many lack what every row has, and the key of the first.
+    """
+
+    what: Exported
+    writer: Writer
+    count: int = 0
+    lacking: int = 0
+    first_lacking: str = ""
+
+    async def run(self, storage: Storage, show: output.Show) -> None:
+        """Write everything. Raises AccountError."""
+        batch: list[Record] = []
+        size = 0
+        async with account.opened(storage) as tables:
+            list_ = tables.rows if self.what is Exported.APPLICATIONS else tables.entries
+            async for row in list_(columns=self._columns.fetched):
+                record = self._columns.record(row.entity)
+                batch.append(record)
+                size += sum(map(len, filter(None, record.values())))
+                if len(batch) >= _BATCH or size >= _BATCH_SIZE:
+                    self._write(batch)
+                    show(self.count)
+                    batch, size = [], 0
+        self._write(batch)
+
+    def warn(self) -> None:
+        """Say what is not as it should be in what was written."""
+        if self.lacking:
+            remedy = " `managedapps rebuild` mends rows." if self.what is Exported.APPLICATIONS else ""
+            output.say(
+                f"Warning: what every row has is missing in {self.lacking:,} of them; they are exported with what "
+                f"there is. The first is {output.printable(self.first_lacking)}.{remedy}"
+            )
+        if self.writer.formulas:
+            output.say(
+                f"Warning: values that begin as formulas do: {self.writer.formulas:,}. They are as they were stored; "
+                "import the file into a spreadsheet as text, and do not open it there with a double click."
+            )
+
+    @property
+    def _columns(self) -> Columns:
+        return _COLUMNS[self.what]
+
+    def _write(self, batch: list[Record]) -> None:
+        if not batch:
+            return
+        self.writer.write(batch)
+        self.count += len(batch)
+        lacking = [record for record in batch if self._columns.lacking(record)]
+        if lacking and not self.lacking:
+            self.first_lacking = f"{lacking[0]['PartitionKey']}, {lacking[0]['RowKey']}"
+        self.lacking += len(lacking)
