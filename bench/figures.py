@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
-PACKAGES = ("aiohttp", "azure-core", "azure-data-tables", "azure-functions", "azure-functions-runtime", "pydantic")
+PACKAGES = (
+    "aiohttp",
+    "azure-core",
+    "azure-data-tables",
+    "azure-functions",
+    "azure-functions-runtime",
+    "pyarrow",
+    "pydantic",
+)
 
 
 @dataclass(frozen=True, slots=True)

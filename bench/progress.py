@@ -25,8 +25,12 @@ class Progress:
 
         Raises Stopped between two of them if somebody asks to stop.
         """
-        number, warm_up = (max(1, round(rounds * self._share)) for rounds in (usual, warm_up))
+        number, warm_up = self.number(usual), self.number(warm_up)
         yield from self.steps(range(-warm_up, number), warm_up + number, what)
+
+    def number(self, usual: int) -> int:
+        """Give the number of rounds to do."""
+        return max(1, round(usual * self._share))
 
     def steps(self, things: Iterable[T], number: int, what: str) -> Iterator[T]:
         """Give the things on by one, and say how many of `number` are done."""

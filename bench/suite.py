@@ -1,11 +1,11 @@
-"""The whole benchmark, or parts of it: runs them, prints their tables and keeps their figures."""
+"""The benchmark, or parts of it: runs them, prints their tables and keeps their figures."""
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import growth, latency, requests, start, throughput
+from bench import console, growth, latency, requests, start, throughput
 from bench.delay import ROOT
 from bench.figures import Part, machine
 from bench.progress import Progress
@@ -31,22 +31,25 @@ PARTS: Mapping[str, Callable[[Progress, Sequence[int]], Part]] = {
     "requests": _on_azurite(requests.measure),
     "throughput": _on_azurite(throughput.measure),
     "start": _on_azurite(start.measure),
-    "growth": growth.measure,
+    "growth": lambda progress, sizes: growth.measure(progress, sizes or growth.SIZES),
+    "console": lambda progress, sizes: console.measure(progress, sizes or console.SIZES),
 }
+USUAL = tuple(name for name in PARTS if name != "console")
+"""What is run if nothing is named: the console takes longer than all the others together."""
 
 
 def main(stopping: Stopping, parts: Sequence[str], sizes: Sequence[int], *, quick: bool) -> int:
-    """Run parts, all if none is named; give the exit status.
+    """Run parts, the usual ones if none is named; give the exit status.
 
-    sizes: the numbers of applications for growth; empty for the usual ones.
+    sizes: the numbers of applications for growth and the console; empty for the usual ones.
     quick: few rounds, and nothing is kept.
 
     Raises Problem or Stopped.
     """
     progress = Progress(stopping, QUICK if quick else 1)
-    for name in parts or PARTS:
+    for name in parts or USUAL:
         on, started = machine(), time.monotonic()
-        part = PARTS[name](progress, sizes or growth.SIZES)
+        part = PARTS[name](progress, sizes)
         seconds = round(time.monotonic() - started)
         for table in part.tables:
             print(f"{table}\n")

@@ -11,7 +11,7 @@ import argparse
 import sys
 
 OLDEST = (3, 13)
-PARTS = ("latency", "requests", "throughput", "start", "growth")  # of the benchmark
+PARTS = ("latency", "requests", "throughput", "start", "growth", "console")  # of the benchmark
 
 DESCRIPTION = "Runs, tests and checks this project on one machine. Sets up .venv first where that is needed."
 
@@ -25,6 +25,7 @@ examples:
   python -m tools soak --customers 200   customers of a simulated Marketplace, in a storm of faults
   python -m tools bench                  measure, a few minutes; the figures go to bench/results.json
   python -m tools bench latency --quick  ... one part, with few rounds; nothing is written
+  python -m tools bench console          what the console takes with 100,000 applications; 15 minutes
   python -m tools lock --upgrade         compile requirements*.txt anew, with the newest versions
 
 exit status: 0 all went well; 1 something failed, and a line says what to do; 2 wrong usage;
@@ -53,11 +54,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser(
         "soak", help="a Marketplace, killed instances, failing storage: is anything lost?", add_help=False
     )
-    bench = commands.add_parser("bench", help="measure what a call costs; see docs/performance.md")
-    bench.add_argument("parts", nargs="*", metavar="PART", help="of " + ", ".join(PARTS) + "; default: all")
+    bench = commands.add_parser("bench", help="measure what a call costs, and the console; see docs/performance.md")
+    bench.add_argument("parts", nargs="*", metavar="PART", help="of " + ", ".join(PARTS) + "; default: all but console")
     bench.add_argument("--quick", action="store_true", help="a tenth of the rounds, and nothing is written")
     bench.add_argument(
-        "--applications", type=int, nargs="+", default=[], metavar="N", help="for growth: how many are there already"
+        "--applications", type=int, nargs="+", default=[], metavar="N", help="for growth and console: how many"
     )
     commands.add_parser("setup", help="only set up .venv")
     lock = commands.add_parser("lock", help="compile requirements.txt, requirements-dev.txt and Azurite's lock")

@@ -1,22 +1,25 @@
 """That every part of the benchmark yields its figures, and the few of them that are the same on every machine."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import growth, latency, requests, start, suite, throughput
+from bench import console, growth, latency, requests, start, suite, throughput
 from bench.delay import distant
 from bench.figures import Part, Spread, Table
 from bench.progress import Progress
 from bench.subject import Subject, azurite, create_tables, subject
+from bench.table_service import table_service
 from tests.tools.conftest import needs_runtime
 from tools.__main__ import PARTS
 from tools.azurite import Azurite, missing
 from tools.problem import Problem
 from tools.stopping import NEVER, Stopped, Stopping
+from webhook.tables import APPLICATIONS
 
 FEW = Progress(NEVER, share=0)
 """One round, after one to warm up."""
@@ -114,6 +117,27 @@ def test_growth_is_given_against_the_empty_table() -> None:
     assert found["0"]["first"]["ratio"] == 1
 
 
+def test_the_console_is_given_against_the_sdks_query() -> None:
+    """Seconds alone say nothing of another machine; and what runs must have read everything."""
+    for package in ("typer", "rich", "pyarrow"):
+        pytest.importorskip(package, reason=f"{package} is not installed: the console is an optional extra")
+    found = figures(console.measure(FEW, sizes=[200]))["by_applications"]
+
+    assert found.keys() == {"200"}
+    for by_name in found.values():
+        assert by_name.keys() == {each.name for each in (*console.QUERIES, *console.COMMANDS)}
+        assert [by_name[query.name]["ratio"] for query in console.QUERIES] == [1, 1]
+        assert all(each["median_s"] >= each["cpu_s"] / 2 > 0 for each in by_name.values())
+        assert all(20 < each["peak_mib"] < 1000 for each in by_name.values())
+
+
+def test_a_command_that_fails_ends_the_run(tmp_path: Path) -> None:
+    """It is quick, and its figures would be the best of all."""
+    command = console.Command(("bench.query", "Applications"), (APPLICATIONS,))
+    with table_service(10) as service, pytest.raises(Problem, match=r"(?s)Applications ended with 1: .*TableNotFound"):
+        console.run(command, tmp_path / "export", {**os.environ, "STATE_STORAGE": service.connection_string})
+
+
 @needs_runtime
 def test_an_answer_that_was_not_expected_ends_the_run(webhook: Subject) -> None:
     """Figures of calls that failed would be figures of something else."""
@@ -161,6 +185,11 @@ def test_a_spread_is_the_median_and_the_99th_percentile() -> None:
     """In milliseconds, of seconds."""
     assert Spread.of([number / 1000 for number in range(101)]) == Spread(50.0, 99.0)
     assert Spread.of([0.002]) == Spread(2.0, 2.0)
+
+
+def test_the_longest_part_is_run_only_when_it_is_named() -> None:
+    """`make bench` takes five minutes, as it says."""
+    assert set(PARTS) - set(suite.USUAL) == {"console"}
 
 
 def test_whoever_asks_to_stop_waits_for_one_round_at_most() -> None:

@@ -1,0 +1,141 @@
+"""What the console takes to read a great many applications, against the SDK's query for the same entities.
+
+Every command is a process of its own, from its start to its end, and so is the query.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bench.delay import ROOT
+from bench.figures import Part, Table, ratio
+from bench.progress import Progress
+from bench.start import MIB
+from bench.table_service import table_service
+from tools.problem import Problem
+from webhook.tables import APPLICATIONS, INBOX
+
+SIZES = (10_000, 100_000)
+ROUNDS = 5
+
+_STOPWATCH = ROOT / "bench" / "stopwatch.py"
+_FILE = "{file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to run.
+
+    Attributes:
+        words: after `python -m`; `{file}` is a new file.
+        tables: that it reads, each once.
+    """
+
+    words: tuple[str, ...]
+    tables: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and results."""
+        module, *words = self.words
+        if module != "console":
+            return f"the SDK's query of {' and '.join(self.tables)}"
+        return " ".join(words).removesuffix(f" --output {_FILE}")
+
+
+def _console(words: str, table: str) -> Command:
+    return Command(("console", *words.split()), (table,))
+
+
+QUERIES = tuple(Command(("bench.query", table), (table,)) for table in (APPLICATIONS, INBOX))
+COMMANDS = (
+    *(_console(words, APPLICATIONS) for words in ("list", "list --json", "list --csv")),
+    *(
+        _console(f"export {what} --format {format_} --output {_FILE}", table)
+        for what, table in (("applications", APPLICATIONS), ("notifications", INBOX))
+        for format_ in ("jsonl", "csv", "parquet")
+    ),
+)
+
+
+def measure(progress: Progress, sizes: Sequence[int] = SIZES) -> Part:
+    """Run everything in turn, on so many applications at a time."""
+    found = {size: _on(size, progress) for size in sizes}
+    head = ["", *(word for size in sizes for word in (f"{size:,}: s (ratio)", "peak MiB"))]
+    rows = [
+        [
+            each.name,
+            *(
+                word
+                for by_name in found.values()
+                for figures in [by_name[each.name]]
+                for word in (f"{figures['median_s']:.2f} ({figures['ratio']:.2f})", f"{figures['peak_mib']:.0f}")
+            ),
+        ]
+        for each in _in_order()
+    ]
+    title = "Console: median s (ratio to the query of the same entities), by the number of applications"
+    return Part({"rounds": progress.number(ROUNDS), "by_applications": found}, [Table(title, head, rows)])
+
+
+def _on(size: int, progress: Progress) -> dict[str, dict[str, float]]:
+    taken: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    turns = [*QUERIES, *COMMANDS]
+    with table_service(size) as service, TemporaryDirectory() as folder:
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "STATE_STORAGE": service.connection_string,
+        }
+        for number in progress.rounds(ROUNDS, f"console, {size:,} applications"):
+            first = number % len(turns)  # nobody always goes first
+            for command in turns[first:] + turns[:first]:
+                taken[command.name].append(run(command, Path(folder) / "export", environment))
+            if number < 0:  # modules are compiled
+                taken.clear()
+    seconds = {name: statistics.median(each["seconds"] for each in all_) for name, all_ in taken.items()}
+    queries = {query.tables[0]: seconds[query.name] for query in QUERIES}
+    return {
+        each.name: {
+            "median_s": round(seconds[each.name], 3),
+            "cpu_s": round(statistics.median(one["cpu_seconds"] for one in taken[each.name]), 3),
+            "ratio": ratio(seconds[each.name], sum(queries[table] for table in each.tables)),
+            "peak_mib": round(max(one["peak_memory"] for one in taken[each.name]) / MIB, 1),
+        }
+        for each in turns
+    }
+
+
+def run(command: Command, file: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Run a command, and give what the stopwatch says.
+
+    file: what it may write to; removed before.
+
+    Raises Problem if it fails.
+    """
+    file.unlink(missing_ok=True)
+    words = [word.replace(_FILE, str(file)) for word in command.words]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", _STOPWATCH, sys.executable, "-m", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    taken: Mapping[str, Any] = json.loads(done.stdout)
+    if taken["status"] != 0:
+        raise Problem(f"{command.name} ended with {taken['status']}: {done.stderr.strip()}")
+    return taken
+
+
+def _in_order() -> list[Command]:
+    """Give what was run with each query before what is compared with it."""
+    return [each for query in QUERIES for each in (query, *(one for one in COMMANDS if one.tables == query.tables))]
