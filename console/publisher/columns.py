@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from console.publisher.row import text_of
+from console.publisher.row import COLUMNS, text_of
 from webhook.entities import BODY_COLUMNS
 from webhook.notification import is_order_key, time_of
 
@@ -52,20 +52,15 @@ class Columns:
         return not all(map(record.get, self.indispensable))
 
 
-_APPLICATION_TIMES = {"eventTime": "order", "firstEventTime": "firstOrder"}
-_APPLICATION_NAMES = (
-    *("PartitionKey", "RowKey", "applicationId", "subscriptionId", "resourceGroup", "applicationName"),
-    *("provisioningState", "eventType", "eventTime", "order", "firstEventTime", "firstOrder"),
-    *("planPublisher", "planProduct", "planName", "planVersion", "resourceUsageId", "applicationDefinitionId"),
-    *("errorCode", "errorMessage", "error"),
-)
+_TIMES = {"order": "eventTime", "firstOrder": "firstEventTime"}
+_NAMES = tuple(name for column in COLUMNS for name in (_TIMES.get(column), column) if name)
 
 APPLICATIONS = Columns(
-    _APPLICATION_NAMES,
-    _APPLICATION_TIMES,
-    _APPLICATION_NAMES[:12],
-    ("eventTime", "firstEventTime"),
-    tuple(name for name in _APPLICATION_NAMES if name not in _APPLICATION_TIMES),
+    _NAMES,
+    {time: order for order, time in _TIMES.items()},
+    _NAMES[: _NAMES.index("firstOrder") + 1],
+    tuple(_TIMES.values()),
+    COLUMNS,
 )
 NOTIFICATIONS = Columns(
     ("PartitionKey", "RowKey", "eventTime", "receivedAt", "eventType", "provisioningState", "body"),

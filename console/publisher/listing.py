@@ -15,6 +15,7 @@ import typer
 from console import UsageError, account, options, output
 from console.publisher import grid
 from console.publisher.durations import short
+from console.publisher.row import COLUMNS as ALL
 from console.publisher.row import Row
 from console.publisher.selection import Selection
 from console.publisher.spool import Spool
@@ -42,7 +43,7 @@ FETCHED = (
     "applicationName",
     "errorCode",
 )
-"""What the lines need; JSON and CSV have everything."""
+"""What the lines need; JSON and CSV have all that a row shows."""
 
 _EVERY = 1_000  # rows between two looks at the progress
 
@@ -111,11 +112,11 @@ class Form:
     """A form of the list: how a row becomes a text, and how the texts are printed.
 
     Attributes:
-        columns: what has to be fetched; everything if empty.
+        columns: what has to be fetched.
         count: the rows so far.
     """
 
-    columns: Sequence[str] = ()
+    columns: Sequence[str] = ALL
 
     def __init__(self) -> None:
         self.count = 0

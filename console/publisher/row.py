@@ -14,6 +14,15 @@ TRANSIENT = ("Accepted", "Deleting")
 """The states in which something is under way."""
 
 
+COLUMNS = (
+    *("PartitionKey", "RowKey", "applicationId", "subscriptionId", "resourceGroup", "applicationName"),
+    *("provisioningState", "eventType", "order", "firstOrder"),
+    *("planPublisher", "planProduct", "planName", "planVersion", "resourceUsageId", "applicationDefinitionId"),
+    *("errorCode", "errorMessage", "error"),
+)
+"""What a row is read from. To fetch no other is a quarter faster: the SDK takes its time over each datetime."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What is known of an application; what its row lacks is None, and an empty text where every row has it.

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from console.publisher import row
 from console.publisher.columns import APPLICATIONS, NOTIFICATIONS, Columns
+from console.publisher.row import Row
 from tests import events
 from webhook.application import Application, merge
 from webhook.entities import application_entity, inbox_entity
@@ -97,6 +99,11 @@ def test_nothing_is_fetched_that_is_not_needed(columns: Columns, entity: Mapping
 
     assert columns.record(fetched) == columns.record(entity)
     assert not {"eventTime", "firstEventTime", "Timestamp"} & set(columns.fetched)
+
+
+def test_what_is_fetched_of_an_application_is_all_that_is_shown_of_it() -> None:
+    """`list` fetches no more for its JSON and CSV."""
+    assert Row.of({name: value for name, value in ROW.items() if name in row.COLUMNS}) == Row.of(ROW)
 
 
 @BOTH
