@@ -26,22 +26,27 @@ PAGE = (ROOT / "docs" / "console.md").read_text("utf-8")
     find_spec("azure_functions_runtime") is None, reason="azure-functions-runtime needs Python 3.13 or newer"
 )
 def test_the_commands_of_the_readme_end_as_it_says(
-    storage: Storage, managedapps: Run, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, managedapps: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """They are the first that a publisher copies. Only the port is another one here, and time passes faster."""
     settings = {"WEBHOOK_SECRET": SECRET, "STATE_STORAGE": storage.connection_string or ""}
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("STATE_STORAGE", settings["STATE_STORAGE"])
     with served(settings) as host:
-        simulate, send = (
+        lines = [
             shlex.split(line.replace(":7071", f":{host.port}").replace("$SECRET", SECRET))[1:]
             for line in re.findall(r"^\.venv/bin/managedapps .*$", README, re.MULTILINE)
-        )
-        simulated, sent = managedapps(simulate, "--speed", "100000"), managedapps(send)
+        ]
+        simulated, sent = managedapps(lines.pop(0), "--speed", "100000"), managedapps(lines.pop(0))
+    monkeypatch.chdir(tmp_path)
+    seen = {line[0]: managedapps(line) for line in lines}
 
-    assert (simulated.status, sent.status) == (0, 0)
+    assert [done.status for done in (simulated, sent, *seen.values())] == [0] * (2 + len(lines))
     assert simulated.out.splitlines()[-1] in README.splitlines()
     assert sent.out.splitlines()[-1] in PAGE.splitlines()
+    assert list(seen) == ["list", "show", "summary", "report"]
+    assert "/resourceGroups/contoso-analytics/" in seen["show"].out
+    assert Path("report.html").exists()
 
 
 def commands() -> dict[tuple[str, ...], set[str]]:

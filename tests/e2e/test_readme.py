@@ -45,6 +45,10 @@ def test_every_command_is_tried_by_some_test() -> None:
         '.venv/bin/managedapps send samples/1-put-accepted.json --url "http://127.0.0.1:7071/api?secret=$SECRET"': (
             "tests/console/test_documents.py"
         ),
+        ".venv/bin/managedapps list --failed": "tests/console/test_documents.py",
+        ".venv/bin/managedapps show sales-insights": "tests/console/test_documents.py",
+        ".venv/bin/managedapps summary": "tests/console/test_documents.py",
+        ".venv/bin/managedapps report -o report.html": "tests/console/test_documents.py",
         "make test": "what runs this",
         "make check": "what runs this in continuous integration",
         "cp local.settings.json.example local.settings.json": "tests/tools, as what make run does",
