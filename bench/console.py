@@ -68,7 +68,9 @@ COMMANDS = (
 
 def measure(progress: Progress, sizes: Sequence[int] = SIZES) -> Part:
     """Run everything in turn, on so many applications at a time."""
-    found = {size: _on(size, progress) for size in sizes}
+    rounds = progress.number(ROUNDS)
+    # one round to warm up is enough: what it is for is that modules are compiled
+    found = {size: _on(size, range(-1 if size == sizes[0] else 0, rounds), progress) for size in sizes}
     head = ["", *(word for size in sizes for word in (f"{size:,}: s (ratio)", "peak MiB"))]
     rows = [
         [
@@ -83,23 +85,26 @@ def measure(progress: Progress, sizes: Sequence[int] = SIZES) -> Part:
         for each in _in_order()
     ]
     title = "Console: median s (ratio to the query of the same entities), by the number of applications"
-    return Part({"rounds": progress.number(ROUNDS), "by_applications": found}, [Table(title, head, rows)])
+    return Part({"rounds": rounds, "by_applications": found}, [Table(title, head, rows)])
 
 
-def _on(size: int, progress: Progress) -> dict[str, dict[str, float]]:
+def _on(size: int, rounds: range, progress: Progress) -> dict[str, dict[str, float]]:
     taken: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    turns = [*QUERIES, *COMMANDS]
+    each_round = [*QUERIES, *COMMANDS]
+    turns = [
+        (number, each_round[(number + place) % len(each_round)])  # nobody always goes first
+        for number in rounds
+        for place in range(len(each_round))
+    ]
     with table_service(size) as service, TemporaryDirectory() as folder:
         environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             "STATE_STORAGE": service.connection_string,
         }
-        for number in progress.rounds(ROUNDS, f"console, {size:,} applications"):
-            first = number % len(turns)  # nobody always goes first
-            for command in turns[first:] + turns[:first]:
-                taken[command.name].append(run(command, Path(folder) / "export", environment))
-            if number < 0:  # modules are compiled
-                taken.clear()
+        for number, command in progress.steps(turns, len(turns), f"console, {size:,} applications"):
+            figures = run(command, Path(folder) / "export", environment)
+            if number >= 0:
+                taken[command.name].append(figures)
     seconds = {name: statistics.median(each["seconds"] for each in all_) for name, all_ in taken.items()}
     queries = {query.tables[0]: seconds[query.name] for query in QUERIES}
     return {
@@ -109,7 +114,7 @@ def _on(size: int, progress: Progress) -> dict[str, dict[str, float]]:
             "ratio": ratio(seconds[each.name], sum(queries[table] for table in each.tables)),
             "peak_mib": round(max(one["peak_memory"] for one in taken[each.name]) / MIB, 1),
         }
-        for each in turns
+        for each in each_round
     }
 
 
@@ -129,6 +134,7 @@ def run(command: Command, file: Path, environment: Mapping[str, str]) -> Mapping
         capture_output=True,
         encoding="utf-8",
         check=True,
+        start_new_session=True,  # Ctrl-C is for us to see, after this command at the latest
     )
     taken: Mapping[str, Any] = json.loads(done.stdout)
     if taken["status"] != 0:
