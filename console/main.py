@@ -9,13 +9,11 @@ from typing import cast
 
 import typer
 
-from console import ConsoleError, UsageError
+from console import INTERRUPTED, ConsoleError, UsageError
 from console.endpoint import mask_queries
 from console.marketplace import commands as marketplace
 from console.output import say
-from console.publisher import listing, watch
-
-INTERRUPTED = 130
+from console.publisher import listing, rebuild, rejected, watch
 
 app = typer.Typer(
     help="The publisher's view of an Azure Managed Application's webhook, and a Marketplace to test it against.",
@@ -26,6 +24,8 @@ app = typer.Typer(
 _VIEW, _MEND, _TEST = "The publisher's view", "Care", "A Marketplace on your desk"
 app.command("list", rich_help_panel=_VIEW)(listing.list_)
 app.command(rich_help_panel=_VIEW)(watch.watch)
+app.command(rich_help_panel=_MEND)(rebuild.rebuild)
+app.add_typer(rejected.app, name="rejected", rich_help_panel=_MEND)
 app.command(rich_help_panel=_TEST)(marketplace.simulate)
 app.command(rich_help_panel=_TEST)(marketplace.send)
 
