@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 class Hand:
     """Somebody with a table browser."""
 
-    def __init__(self, filled: Filled) -> None:
-        service = TableServiceClient.from_connection_string(filled.connection_string)
+    def __init__(self, service: TableServiceClient) -> None:
         self.rows, self.inbox = service.get_table_client(APPLICATIONS), service.get_table_client(INBOX)
 
     def row(self, life: Life) -> dict[str, Any]:
@@ -67,6 +67,20 @@ class Hand:
         return [dict(each) for table in (self.rows, self.inbox) for each in table.list_entities()], self.versions()
 
 
+@contextmanager
+def hand_on(filled: Filled) -> Iterator[Hand]:
+    """Give somebody a hand on an account."""
+    with TableServiceClient.from_connection_string(filled.connection_string) as service:
+        yield Hand(service)
+
+
+@pytest.fixture
+def hand(own: Filled) -> Iterator[Hand]:
+    """Give somebody a hand on the test's own account."""
+    with hand_on(own) as hand:
+        yield hand
+
+
 def wrong(filled: Filled) -> list[str]:
     """Compare the tables with what is true, which does not depend on the webhook's code."""
     heard = {(event.customer, event.number) for life in filled.population for event in life.events}
@@ -76,11 +90,13 @@ def wrong(filled: Filled) -> list[str]:
 
 def test_tables_in_which_nobody_meddled_are_left_as_they_are(filled: Filled, managedapps: Run) -> None:
     """Sixty lives with updates, failures and second purchases: the row is what its notifications say, to the column."""
-    before = Hand(filled).everything()
-    done = managedapps("rebuild")
+    with hand_on(filled) as hand:
+        before = hand.everything()
+        done = managedapps("rebuild")
+        after = hand.everything()
 
     assert done == (0, "", "60 of 60 rows looked at, none differs from its notifications.\n")
-    assert Hand(filled).everything() == before
+    assert after == before
 
 
 def test_an_empty_account_is_right(storage: Storage, elsewhere: pytest.MonkeyPatch, managedapps: Run) -> None:
@@ -142,9 +158,9 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
 
 
 @pytest.mark.parametrize(("damage", "words"), DAMAGES.values(), ids=DAMAGES.keys())
-def test_damage_is_said_and_mended(damage: Damage, words: list[str], own: Filled, managedapps: Run) -> None:
+def test_damage_is_said_and_mended(damage: Damage, words: list[str], own: Filled, hand: Hand, managedapps: Run) -> None:
     """First only said, then mended, then gone; and what is there then is true."""
-    life, hand = next(life for life in own.population if life.truth.plan), Hand(own)
+    life = next(life for life in own.population if life.truth.plan)
     damage(hand, life)
     before = hand.everything()
     dry = managedapps("rebuild", "--dry-run")
@@ -164,10 +180,9 @@ def test_damage_is_said_and_mended(damage: Damage, words: list[str], own: Filled
 
 
 @pytest.mark.parametrize("damage", [changed(note=5), deleted], ids=["column", "row"])
-def test_one_application_can_be_named(damage: Damage, own: Filled, managedapps: Run) -> None:
+def test_one_application_can_be_named(damage: Damage, own: Filled, hand: Hand, managedapps: Run) -> None:
     """By its ID in any casing, also where its row is missing; others are left as they are."""
     life, other = own.population[:2]
-    hand = Hand(own)
     damage(hand, life)
     changed(note=5)(hand, other)
     name = life.truth.application_id.upper()
@@ -196,9 +211,9 @@ def test_all_rows_come_back_from_the_inbox(own: Filled, managedapps: Run) -> Non
     assert wrong(own) == []
 
 
-def test_a_row_without_notifications_is_left(own: Filled, managedapps: Run) -> None:
+def test_a_row_without_notifications_is_left(own: Filled, hand: Hand, managedapps: Run) -> None:
     """It cannot be recomputed, and may be all that is left of the application."""
-    life, hand = own.population[0], Hand(own)
+    life = own.population[0]
     for entry in hand.entries(life):
         hand.inbox.delete_entity(entry)
     before = hand.everything()
@@ -219,10 +234,10 @@ def edit_entry(hand: Hand, life: Life, number: int, **columns: object) -> str:
 
 @pytest.mark.parametrize("number", [0, -1], ids=["oldest", "newest"])
 def test_nothing_is_taken_from_a_row_whose_notification_cannot_be_used(
-    own: Filled, managedapps: Run, number: int
+    own: Filled, hand: Hand, managedapps: Run, number: int
 ) -> None:
     """Only the row still knows what it said. What the others say is mended all the same."""
-    life, hand = next(life for life in own.population if len(life.events) > 2), Hand(own)
+    life = next(life for life in own.population if len(life.events) > 2)
     key = edit_entry(hand, life, number, body='{"eventType": "POST"}')
     right = managedapps("rebuild")
     changed(note="x", errorCode="x" if number == 0 else None)(hand, life)
@@ -238,9 +253,11 @@ def test_nothing_is_taken_from_a_row_whose_notification_cannot_be_used(
     assert [each for each in wrong(own) if each.startswith("row")] == []
 
 
-def test_a_row_that_cannot_be_read_is_left_where_a_notification_cannot_be_used(own: Filled, managedapps: Run) -> None:
+def test_a_row_that_cannot_be_read_is_left_where_a_notification_is_flawed(
+    own: Filled, hand: Hand, managedapps: Run
+) -> None:
     """Its columns may still tell a person what that notification said."""
-    life, hand = own.population[0], Hand(own)
+    life = own.population[0]
     edit_entry(hand, life, 0, body="{}")
     changed(order="soon")(hand, life)
     before = hand.everything()
@@ -251,9 +268,9 @@ def test_a_row_that_cannot_be_read_is_left_where_a_notification_cannot_be_used(o
     assert hand.everything() == before
 
 
-def test_a_missing_row_is_made_from_what_can_be_used(own: Filled, managedapps: Run) -> None:
+def test_a_missing_row_is_made_from_what_can_be_used(own: Filled, hand: Hand, managedapps: Run) -> None:
     """Half of it is better than none; the flaw is said."""
-    life, hand = next(life for life in own.population if len(life.events) > 2), Hand(own)
+    life = next(life for life in own.population if len(life.events) > 2)
     edit_entry(hand, life, 0, body="{}")
     deleted(hand, life)
     done = managedapps("rebuild")
@@ -264,9 +281,9 @@ def test_a_missing_row_is_made_from_what_can_be_used(own: Filled, managedapps: R
     assert hand.row(life)["provisioningState"] == life.truth.provisioning_state
 
 
-def test_a_missing_row_of_which_nothing_can_be_used_is_said(own: Filled, managedapps: Run) -> None:
+def test_a_missing_row_of_which_nothing_can_be_used_is_said(own: Filled, hand: Hand, managedapps: Run) -> None:
     """There is nothing to write."""
-    life, hand = own.population[0], Hand(own)
+    life = own.population[0]
     for number in range(len(life.events)):
         edit_entry(hand, life, number, body="{}")
     deleted(hand, life)
@@ -277,9 +294,9 @@ def test_a_missing_row_of_which_nothing_can_be_used_is_said(own: Filled, managed
     assert ": the row is left as it is: none of its notifications can be used\n" in done.out
 
 
-def test_what_is_no_applications_is_named_and_left(own: Filled, managedapps: Run) -> None:
+def test_what_is_no_applications_is_named_and_left(own: Filled, hand: Hand, managedapps: Run) -> None:
     """And does not keep the rest from being mended."""
-    hand, life = Hand(own), own.population[0]
+    life = own.population[0]
     subscription, group, name = life.key.split("|")
     stranger = {"PartitionKey": f"{subscription}|{group}", "RowKey": name}  # put together, the key of an application
     hand.rows.create_entity(stranger)
@@ -363,9 +380,10 @@ def stopping_at(monkeypatch: pytest.MonkeyPatch, wait: int) -> None:
     monkeypatch.setattr(rebuild, "wait", stop)
 
 
-def test_ctrl_c_before_anything_was_written(own: Filled, managedapps: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_before_anything_was_written(
+    own: Filled, hand: Hand, managedapps: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What seemed wrong is not said to be right."""
-    hand = Hand(own)
     changed(note=1)(hand, own.population[0])
     before = hand.everything()
     stopping_at(monkeypatch, 1)
@@ -380,9 +398,11 @@ def test_ctrl_c_before_anything_was_written(own: Filled, managedapps: Run, monke
     assert hand.everything() == before
 
 
-def test_ctrl_c_after_something_was_written(own: Filled, managedapps: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_after_something_was_written(
+    own: Filled, hand: Hand, managedapps: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was done is said, and what was not; to run it again does no harm."""
-    changed(note=1)(Hand(own), own.population[0])
+    changed(note=1)(hand, own.population[0])
     stopping_at(monkeypatch, 2)
     done = managedapps("rebuild", "--json")
     again = managedapps("rebuild")
@@ -400,9 +420,9 @@ def test_ctrl_c_after_something_was_written(own: Filled, managedapps: Run, monke
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
-def test_the_process_ends_at_once_and_says_so(own: Filled) -> None:
+def test_the_process_ends_at_once_and_says_so(own: Filled, hand: Hand) -> None:
     """A real Ctrl-C, in the real pause of ten seconds."""
-    changed(note=1)(Hand(own), own.population[0])
+    changed(note=1)(hand, own.population[0])
     command = [sys.executable, "-m", "console", "rebuild"]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stderr=subprocess.PIPE, text=True
