@@ -5,6 +5,9 @@ Marketplace, over real HTTP and against any publisher's webhook, and knows nothi
 reads its tables. The modules beside them are what both need. Nothing in `webhook/` imports any of it.
 """
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 
 class ConsoleError(Exception):
     """Parent of every failure that a person can mend. Its text is one line, and holds no secret."""

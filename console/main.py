@@ -13,13 +13,11 @@ from typing import cast
 import typer
 from typer.core import TyperGroup
 
-from console import ConsoleError, UsageError
+from console import INTERRUPTED, ConsoleError, UsageError
 from console.endpoint import mask_queries
 from console.marketplace import commands as marketplace
 from console.output import say
-from console.publisher import application, doctor, export, listing, url, watch
-
-INTERRUPTED = 130
+from console.publisher import application, doctor, export, listing, rebuild, rejected, url, watch
 
 
 class _Commands(TyperGroup):
@@ -46,6 +44,8 @@ app.command(rich_help_panel=_VIEW)(application.show)
 app.command(rich_help_panel=_VIEW)(export.export)
 app.command(rich_help_panel=_MEND)(url.url)
 app.command(rich_help_panel=_MEND)(doctor.doctor)
+app.command(rich_help_panel=_MEND)(rebuild.rebuild)
+app.add_typer(rejected.app, name="rejected", rich_help_panel=_MEND)
 app.command(rich_help_panel=_TEST)(marketplace.simulate)
 app.command(rich_help_panel=_TEST)(marketplace.send)
 

@@ -11,6 +11,8 @@ from typing import Literal, Self
 
 from webhook.notification import FieldError
 
+Reason = Literal["invalid", "too_large"]
+
 BODY_LIMIT = 256 * 1024
 """Bytes. A larger body is refused unread; its first 256 KiB are kept."""
 
@@ -26,14 +28,16 @@ class Rejection:
         body: what is kept of it: text where that is UTF-8, else bytes.
         size: of the whole body, in bytes.
         digest: of the whole body, so that the same body is kept once a day.
+        recorded_at: when it was recorded after all, as an app that was upgraded took it; None where it was not.
     """
 
     received_at: datetime
-    reason: Literal["invalid", "too_large"]
+    reason: Reason
     errors: tuple[FieldError, ...]
     body: str | bytes
     size: int
     digest: str
+    recorded_at: datetime | None = None
 
     @classmethod
     def of(cls, body: bytes, received_at: datetime, errors: list[FieldError] | None = None) -> Self:

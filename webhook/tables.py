@@ -25,12 +25,13 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from webhook.application import Application
 from webhook.entities import (
     INBOX_FACTS,
+    REJECTION_FACTS,
     Entity,
     InboxEntry,
     Row,
@@ -38,6 +39,7 @@ from webhook.entities import (
     application_of,
     inbox_entity,
     inbox_entry,
+    recorded_mark,
     rejection_entity,
 )
 from webhook.notification import ApplicationId, Notification
@@ -54,9 +56,9 @@ INBOX = "ManagedApplicationNotifications"
 REJECTIONS = "ManagedApplicationRejections"
 
 # One request may take 2 s to connect and 3 s without a byte. One that failed in passing is repeated twice, at once and
-# after 0.4 s (aiohttp repeats GET and PUT once more by itself, uncounted). POST is repeated too, which is not the
-# SDK's default: an insert that had been done after all shows as a conflict, and a conflict is settled by reading. The
-# deadline of the whole call is the caller's.
+# after 0.4 s (aiohttp repeats GET and PUT once more by itself, uncounted). POST and PATCH are repeated too, which is
+# not the SDK's default: a write that had been done after all shows as a conflict, and a conflict is settled by reading.
+# The deadline of the whole call is the caller's.
 _OPTIONS: Mapping[str, Any] = {
     "connection_timeout": 2.0,
     "read_timeout": 3.0,
@@ -68,7 +70,7 @@ _OPTIONS: Mapping[str, Any] = {
     # Else aiohttp looks for proxies and ~/.netrc with every request, on another thread: see docs/decisions.md.
     "use_env_settings": False,
 }
-_REPEATABLE = frozenset({"GET", "POST", "PUT"})
+_REPEATABLE = frozenset({"GET", "POST", "PUT", "PATCH"})
 
 _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What the SDK lets through, beside errors of its own, when it trips over a garbled answer."""
@@ -163,23 +165,8 @@ class Tables:
 
     async def replace_application(self, application: Application, version: str) -> Versioned:
         """Replace the row if it still has that version; ConflictError where it was changed or is gone."""
-        table, entity = self._applications, application_entity(application)
-        call = _Call("replacing a row", table, self._connection)
-        try:
-            result = await call.send(
-                lambda: table.update_entity(
-                    entity,
-                    mode=UpdateMode.REPLACE,
-                    etag=version,
-                    match_condition=MatchConditions.IfNotModified,
-                    retry_on_methods=_REPEATABLE,
-                ),
-                ResourceModifiedError,
-                ResourceNotFoundError,
-            )
-        except (ResourceModifiedError, ResourceNotFoundError):
-            raise ConflictError from None
-        return Versioned(application, call.etag(result))
+        entity = application_entity(application)
+        return Versioned(application, await self._update(self._applications, entity, UpdateMode.REPLACE, version))
 
     async def read_application(self, application_id: ApplicationId) -> Versioned | None:
         """Read an application's row; None where there is none."""
@@ -188,15 +175,7 @@ class Tables:
 
     async def row(self, application_id: ApplicationId) -> Row | None:
         """Give an application's row as it is, readable or not; None where there is none."""
-        table = self._applications
-        call = _Call("reading a row", table, self._connection)
-        try:
-            entity = await call.send(
-                lambda: table.get_entity(application_id.partition_key, application_id.row_key), ResourceNotFoundError
-            )
-        except ResourceNotFoundError:
-            return None
-        return Row(entity, call.etag(entity.metadata), entity.metadata.get("timestamp"))
+        return await self._read(self._applications, application_id.partition_key, application_id.row_key)
 
     async def rows(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
         """Give rows as they are, readable or not, by subscription, resource group and name.
@@ -205,8 +184,8 @@ class Tables:
             where: which of them, as the service is to decide.
             columns: what is fetched; everything if empty.
         """
-        async for entity in self._list(self._applications, where, columns):
-            yield _row(entity)
+        async for row in self._list(self._applications, where, columns):
+            yield row
 
     async def applications(self) -> AsyncIterator[Application]:
         """Give every application, by subscription, resource group and name."""
@@ -220,8 +199,8 @@ class Tables:
             where: which of them, as the service is to decide.
             bodies: whether they are fetched; all are empty otherwise.
         """
-        async for entity in self._list(self._inbox, where, () if bodies else INBOX_FACTS):
-            yield inbox_entry(entity)
+        async for row in self._list(self._inbox, where, () if bodies else INBOX_FACTS):
+            yield inbox_entry(row.entity)
 
     async def entries(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
         """Give notifications as they are, readable or not, application by application, in the order of the order key.
@@ -230,8 +209,35 @@ class Tables:
             where: which of them, as the service is to decide.
             columns: what is fetched; everything if empty.
         """
-        async for entity in self._list(self._inbox, where, columns):
-            yield _row(entity)
+        async for row in self._list(self._inbox, where, columns):
+            yield row
+
+    async def rejections(self, where: Where = EVERYWHERE, *, bodies: bool = True) -> AsyncIterator[Row]:
+        """Give refused bodies as they are, readable or not, by day and digest.
+
+        Args:
+            where: which of them, as the service is to decide.
+            bodies: whether they are fetched.
+        """
+        async for row in self._list(self._rejections, where, () if bodies else REJECTION_FACTS):
+            yield row
+
+    async def rejection(self, day: str, digest: str) -> Row | None:
+        """Give a refused body as it is, readable or not; None where there is none."""
+        return await self._read(self._rejections, day, digest)
+
+    async def mark_recorded(self, rejection: Rejection, version: str, recorded_at: datetime) -> None:
+        """Note that a refused body was recorded, if its entry still has that version; else ConflictError."""
+        entity = recorded_mark(rejection, recorded_at)
+        await self._update(self._rejections, entity, UpdateMode.MERGE, version)
+
+    async def _read(self, table: TableClient, partition_key: str, row_key: str) -> Row | None:
+        call = _Call("reading a row", table, self._connection)
+        try:
+            entity = await call.send(lambda: table.get_entity(partition_key, row_key), ResourceNotFoundError)
+        except ResourceNotFoundError:
+            return None
+        return Row(entity, call.etag(entity.metadata), entity.metadata.get("timestamp"))
 
     async def look(self, name: str) -> Look:
         """Ask a table for one row, to see whether it is there and can be read."""
@@ -276,16 +282,35 @@ class Tables:
 
     async def _list(
         self, table: TableClient, where: Where = EVERYWHERE, columns: Sequence[str] = ()
-    ) -> AsyncIterator[TableEntity]:
+    ) -> AsyncIterator[Row]:
         try:
             async for entity in table.query_entities(
                 where.filter, parameters=dict(where.parameters), select=list(columns) or None
             ):
-                yield entity
+                yield Row(entity, entity.metadata["etag"] or "", entity.metadata.get("timestamp"))
         except ResourceNotFoundError:
             return
         except _FAILURES as error:
             raise _Call("listing the rows", table, self._connection).failure(error) from None
+
+    async def _update(self, table: TableClient, entity: Entity, mode: UpdateMode, version: str) -> str:
+        """Replace, or merge into, what still has that version; the new one, or ConflictError."""
+        call = _Call("replacing a row" if mode is UpdateMode.REPLACE else "updating a row", table, self._connection)
+        try:
+            result = await call.send(
+                lambda: table.update_entity(
+                    entity,
+                    mode=mode,
+                    etag=version,
+                    match_condition=MatchConditions.IfNotModified,
+                    retry_on_methods=_REPEATABLE,
+                ),
+                ResourceModifiedError,
+                ResourceNotFoundError,
+            )
+        except (ResourceModifiedError, ResourceNotFoundError):
+            raise ConflictError from None
+        return call.etag(result)
 
     async def _insert(self, table: TableClient, entity: Entity) -> str:
         """Insert where there is none, creating the table where it is missing; the ETag, or ConflictError."""
@@ -317,10 +342,6 @@ class Tables:
         # the SDK decodes the code of this error: it is this type only where the table is there
         with suppress(ResourceExistsError):
             await call.send(lambda: table.create_table(retry_on_methods=_REPEATABLE), ResourceExistsError)
-
-
-def _row(entity: TableEntity) -> Row:
-    return Row(entity, entity.metadata["etag"] or "", entity.metadata.get("timestamp"))
 
 
 class _Call(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from console import ConsoleError, account, output
+from console import INTERRUPTED, ConsoleError, account, output
 from console.client import Answer, Client, Unreachable, address, unreachable
 from console.endpoint import Endpoint, EndpointError
 from console.marketplace.delivery import Fate, Marketplace, Tally, fate
@@ -19,8 +19,6 @@ from console.marketplace.lives import Life, Span, lives
 from console.marketplace.report import Summary
 from console.marketplace.schedule import Faults, plan
 from console.marketplace.verify import differences, read
-
-INTERRUPTED = 130
 
 
 class CommandError(ConsoleError):

@@ -1,6 +1,7 @@
 """What the store does on a real table service: missing tables, long bodies, odd names, faults of each request."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
@@ -12,10 +13,11 @@ from tests import events
 from tests.relay import Fault, Relay
 from tools.azurite import Azurite, connection_string
 from webhook.application import Application, merge
+from webhook.entities import application_entity, differences, fingerprint, rejection_of
 from webhook.notification import Notification
 from webhook.rejection import BODY_LIMIT, Rejection
 from webhook.settings import Storage
-from webhook.store import StoreError, Tally, Where, tally
+from webhook.store import ConflictError, StoreError, Tally, Where, tally
 from webhook.tables import APPLICATIONS, INBOX, REJECTIONS, Tables
 
 FIRST = events.notification("PUT", "Accepted")
@@ -161,6 +163,86 @@ def test_the_columns_of_the_inbox_and_of_rejections(storage: Storage) -> None:
     on_tables(storage, rule)
 
 
+def test_a_row_that_was_read_has_no_difference_to_the_one_that_was_written(storage: Storage) -> None:
+    """What the SDK makes of a time on its way must not look like somebody's edit, and an edit by 100 ns must."""
+
+    async def rule(tables: Tables, service: TableServiceClient) -> None:
+        failed = events.notification("DELETE", "Failed", eventTime="2026-03-01T11:00:00.0000001Z", plan=None)
+        whole = merge(Application.of(events.notification(eventTime="2026-03-01T09:00:00Z")), failed)
+        await tables.insert_application(whole)
+        row = await tables.row(whole.application_id)
+        assert row is not None
+        assert differences(row.entity, whole) == []
+        assert fingerprint(row.entity) == fingerprint(application_entity(whole))
+        client = service.get_table_client(APPLICATIONS)
+        later = ("2026-03-01T11:00:00.0000002Z", "Edm.DateTime")
+        keys = {"PartitionKey": whole.application_id.partition_key, "RowKey": whole.application_id.row_key}
+        await client.update_entity({**keys, "eventTime": later, "calls": (5, "Edm.Int64")})
+        row = await tables.row(whole.application_id)
+        assert row is not None
+        assert differences(row.entity, whole) == [
+            ("eventTime", "2026-03-01T11:00:00.0000002Z", "2026-03-01T11:00:00.0000001Z"),
+            ("calls", "5", None),
+        ]
+
+    on_tables(storage, rule)
+
+
+def test_the_inbox_can_be_read_with_what_does_not_belong_there(storage: Storage) -> None:
+    """One entry that somebody broke must not hide the others."""
+
+    async def rule(tables: Tables, service: TableServiceClient) -> None:
+        await tables.add_notification(FIRST, events.NOW)
+        await tables.add_notification(SECOND, events.NOW)
+        stranger = {"PartitionKey": FIRST.application_id.inbox_partition_key, "RowKey": "x"}
+        await service.get_table_client(INBOX).create_entity(stranger)
+        mine = Where("PartitionKey eq @key", {"key": FIRST.application_id.inbox_partition_key})
+        assert [row.entity["RowKey"] async for row in tables.entries(mine)] == [FIRST.order, SECOND.order, "x"]
+        assert [row.entity["RowKey"] async for row in tables.entries(Where("RowKey eq @key", {"key": "y"}))] == []
+
+    on_tables(storage, rule)
+
+
+@pytest.mark.parametrize("body", [b"", "Grüße 😀".encode(), b"\xff\x00" * 70_000, b"x" * (BODY_LIMIT + 1)], ids=len)
+def test_a_refused_body_is_read_back_as_it_was_kept(storage: Storage, body: bytes) -> None:
+    """What is recorded after an upgrade must be what came."""
+
+    async def rule(tables: Tables, service: TableServiceClient) -> None:
+        del service
+        rejection = Rejection.of(body, events.NOW, [{"loc": ["plan", 0], "msg": "é"}])
+        assert await tables.rejection(rejection.day, rejection.digest) is None
+        await tables.add_rejection(rejection)
+        row = await tables.rejection(rejection.day, rejection.digest)
+        assert row is not None
+        assert rejection_of(row.entity) == rejection
+        assert [rejection_of(row.entity) async for row in tables.rejections()] == [rejection]
+        facts = [rejection_of(row.entity) async for row in tables.rejections(bodies=False)]
+        assert facts == [dataclasses.replace(rejection, body="")]
+        later = Where("PartitionKey ge @day", {"day": "2026-03-03"})
+        assert [row async for row in tables.rejections(later)] == []
+
+    on_tables(storage, rule)
+
+
+def test_a_refused_body_is_marked_once(storage: Storage) -> None:
+    """Of two that mark it at once, one learns of the other; the body and its errors stay."""
+
+    async def rule(tables: Tables, service: TableServiceClient) -> None:
+        del service
+        rejection = Rejection.of(b"\xff", events.NOW, [{"loc": [], "msg": "no"}])
+        await tables.add_rejection(rejection)
+        row = await tables.rejection(rejection.day, rejection.digest)
+        assert row is not None
+        await tables.mark_recorded(rejection, row.version, events.NOW)
+        with pytest.raises(ConflictError):
+            await tables.mark_recorded(rejection, row.version, events.NOW)
+        row = await tables.rejection(rejection.day, rejection.digest)
+        assert row is not None
+        assert rejection_of(row.entity) == dataclasses.replace(rejection, recorded_at=events.NOW)
+
+    on_tables(storage, rule)
+
+
 @pytest.mark.parametrize("filler", ["a", "é", "日", "😀", '"', "\\", "\u0001", "a😀"], ids=ascii)
 def test_the_longest_body_is_kept_whole(storage: Storage, filler: str) -> None:
     """A body of 256 KiB needs up to eight properties, and no character may be cut in two between them."""
@@ -243,6 +325,7 @@ OPERATIONS: dict[str, Callable[[Tables], Awaitable[object]]] = {
     "reject": lambda tables: tables.add_rejection(Rejection.of(b"{}", events.NOW)),
     "read": lambda tables: tables.read_application(FIRST.application_id),
     "replace": lambda tables: tables.replace_application(Application.of(FIRST), "W/\"datetime'2026'\""),
+    "mark": lambda tables: tables.mark_recorded(Rejection.of(b"{}", events.NOW), "W/\"datetime'2026'\"", events.NOW),
 }
 REASONS = {
     Fault.DROP: "storage could not be reached: ServerDisconnectedError",

@@ -1,22 +1,31 @@
 """How rows, notifications and rejections are written down for Table Storage, and read back."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import pytest
+from azure.data.tables import EdmType, EntityProperty
 
 from tests import events
 from tests.events import APPLICATION_ID, DEFINITION_ID, ERROR, NOW, PLAN, USAGE_ID, notification
 from webhook.application import Application, merge
 from webhook.entities import (
     BODY_COLUMNS,
+    REJECTION_FACTS,
+    Difference,
     InboxEntry,
     application_entity,
     application_of,
+    differences,
+    fingerprint,
     inbox_entity,
     inbox_entry,
+    recorded_mark,
     rejection_entity,
+    rejection_of,
 )
 from webhook.notification import PROPERTY_LIMIT, FieldError, InvalidNotificationError, Notification, utf16_length
 from webhook.rejection import BODY_LIMIT, Rejection
@@ -176,6 +185,85 @@ def test_a_value_that_this_app_never_writes_is_noticed(changes: dict[str, Any]) 
         application_of(application_entity(ROWS["everything"]) | changes)
 
 
+# --- comparing a row with the one that it should be
+
+
+class ServiceTime(datetime):
+    """A time as the SDK reads it: cut to microseconds, the service's text beside it."""
+
+    tables_service_value = ""
+
+    @classmethod
+    def of(cls, text: str) -> "ServiceTime":
+        """Read a time, as the SDK does."""
+        time = cls.fromisoformat(text[:26].rstrip("Z") + "+00:00")
+        time.tables_service_value = text
+        return time
+
+
+def as_read(row: Application, **changes: object) -> dict[str, Any]:
+    """Give the entity of a row as the SDK reads it back; a change to None leaves the column out."""
+    entity = application_entity(row)
+    times = {name: ServiceTime.of(value[0]) for name, value in entity.items() if isinstance(value, tuple)}
+    return {name: value for name, value in (entity | times | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_a_row_that_is_as_it_should_be_has_no_difference(row: Application) -> None:
+    """A rebuild of tables in which nobody meddled has nothing to say, and writes nothing."""
+    assert differences(as_read(row), row) == []
+    assert fingerprint(as_read(row)) == fingerprint(application_entity(row))
+    assert fingerprint(dict(reversed(as_read(row).items()))) == fingerprint(application_entity(row))
+
+
+TIME = "2026-03-01T10:00:00.1234567Z"
+MEDDLED: dict[str, tuple[dict[str, object], Difference]] = {
+    "a text": ({"errorMessage": "Fine."}, Difference("errorMessage", "Fine.", str(ERROR["message"]))),
+    "a text that is gone": ({"error": None}, Difference("error", None, ROWS["everything"].latest.value.error)),
+    "a column of others": ({"note": "call them"}, Difference("note", "call them", None)),
+    "a flag of others": ({"note": True}, Difference("note", "True", None)),
+    "a time, by 100 ns": (
+        {"eventTime": ServiceTime.of("2026-03-01T10:00:00.1234568Z")},
+        Difference("eventTime", "2026-03-01T10:00:00.1234568Z", TIME),
+    ),
+    "a time without a fraction": (
+        {"eventTime": ServiceTime.of("2026-03-01T10:00:00Z")},
+        Difference("eventTime", "2026-03-01T10:00:00.0000000Z", TIME),
+    ),
+    "a time without the service's text": (
+        {"eventTime": datetime(2026, 3, 1, 11, 0, 0, 500, tzinfo=timezone(timedelta(hours=1)))},
+        Difference("eventTime", "2026-03-01T10:00:00.0005000Z", TIME),
+    ),
+    "a text for a time": ({"eventTime": TIME}, Difference("eventTime", f"{TIME} (str)", f"{TIME} (time)")),
+    "a number for a text": ({"planName": 5}, Difference("planName", "5 (int)", "standard (str)")),
+    "a long number for a text": (
+        {"planName": EntityProperty(5, EdmType.INT64)},
+        Difference("planName", "5 (Edm.Int64)", "standard (str)"),
+    ),
+    "an ID for a text": (
+        {"resourceUsageId": UUID(USAGE_ID)},
+        Difference("resourceUsageId", f"{USAGE_ID} (UUID)", f"{USAGE_ID} (str)"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "difference"), MEDDLED.values(), ids=MEDDLED.keys())
+def test_whatever_was_meddled_with_is_a_difference(changes: dict[str, object], difference: Difference) -> None:
+    """What a person reads in the table is what counts, in columns that the app itself does not decide on too."""
+    row = ROWS["everything"]
+
+    assert differences(as_read(row, **changes), row) == [difference]
+    assert fingerprint(as_read(row, **changes)) != fingerprint(application_entity(row))
+
+
+def test_every_column_that_differs_is_told() -> None:
+    """Columns in the order of the table's contract, then those of others."""
+    row = ROWS["everything"]
+    found = differences(as_read(row, planName=None, eventType="PATCH", b=1, a=1), row)
+
+    assert [difference.column for difference in found] == ["eventType", "planName", "a", "b"]
+
+
 # --- the inbox
 
 
@@ -295,6 +383,75 @@ def test_a_rejection_has_the_columns_of_the_contract() -> None:
         "truncated": False,
         "body": "Grüße",
     }
+
+
+REJECTIONS: dict[str, Rejection] = {
+    "text": Rejection.of("Grüße".encode(), NOW, [{"loc": ["plan", 0], "msg": "Grüße"}]),
+    "nothing": Rejection.of(b"", NOW),
+    "long text": Rejection.of("😀".encode() * 60_000, NOW),
+    "bytes": Rejection.of(b"\xff\x00" * 100_000, NOW, [{"loc": [], "msg": "Invalid JSON"}]),
+    "cut": Rejection.of(b"x" * 2 * BODY_LIMIT, NOW),
+    "recorded since": replace(Rejection.of(b"{}", NOW), recorded_at=NOW + timedelta(days=3)),
+}
+
+
+@pytest.mark.parametrize("rejection", REJECTIONS.values(), ids=REJECTIONS.keys())
+def test_a_rejection_that_is_read_back_is_the_one_that_was_kept(rejection: Rejection) -> None:
+    """Recorded after an upgrade, it must be what came, to the byte."""
+    entity = rejection_entity(rejection)
+
+    assert rejection_of(entity) == rejection
+    assert rejection_of(dict(reversed(entity.items()))) == rejection
+
+
+def test_a_rejection_can_be_read_without_its_body() -> None:
+    """A list of a thousand of them need not fetch 256 MiB; a column that is not there may come as a null."""
+    rejection = REJECTIONS["bytes"]
+    facts = {name: rejection_entity(rejection).get(name) for name in REJECTION_FACTS}
+
+    assert rejection_of(facts) == replace(rejection, body="")
+    assert rejection_of(facts).truncated is False
+
+
+def test_the_mark_of_a_rejection_that_was_recorded_is_merged_into_it() -> None:
+    """Nothing of what came is written anew."""
+    rejection, later = REJECTIONS["text"], NOW + timedelta(days=3)
+    merged = rejection_entity(rejection) | recorded_mark(rejection, later)
+
+    assert rejection_of(merged) == replace(rejection, recorded_at=later)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PartitionKey": "2026-03-03"},
+        {"RowKey": "sales"},
+        {"RowKey": 5},
+        {"receivedAt": "yesterday"},
+        {"receivedAt": None},
+        {"reason": "whim"},
+        {"errors": "{"},
+        {"errors": "5"},
+        {"errors": '["no"]'},
+        {"errors": '[{"loc": [], "msg": 5}]'},
+        {"errors": '[{"loc": "plan", "msg": "no"}]'},
+        {"errors": '[{"loc": [{}], "msg": "no"}]'},
+        {"errors": '[{"msg": "no"}]'},
+        {"errors": "[" * 100_000},
+        {"size": "7"},
+        {"size": True},
+        {"recordedAt": "yesterday"},
+        {"body": 5},
+        {"body1": b"x"},
+    ],
+    ids=lambda changes: " ".join(f"{name} {value}"[:30] for name, value in changes.items()),
+)
+def test_a_rejection_that_this_app_did_not_write_is_named(changes: dict[str, object]) -> None:
+    """Someone edited the table; the message says what to look at."""
+    entity = rejection_entity(REJECTIONS["text"]) | changes
+
+    with pytest.raises(StoreError, match=r"of ManagedApplicationRejections is not one that this app wrote: mend it"):
+        rejection_of({name: value for name, value in entity.items() if value is not None})
 
 
 @pytest.mark.parametrize(

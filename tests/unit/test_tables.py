@@ -41,6 +41,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "TWFyazNyLWtleQ=="
 SAS = "sv=2019-02-02&sig=Mark3rSignature"
 ROW = merge(None, notification())
+REJECTION = Rejection.of(b"nonsense", NOW)
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,12 @@ def add(tables: Store) -> Awaitable[object]:
 
 def reject(tables: Store) -> Awaitable[object]:
     """Add a rejection."""
-    return tables.add_rejection(Rejection.of(b"nonsense", NOW))
+    return tables.add_rejection(REJECTION)
+
+
+def mark(tables: Tables) -> Awaitable[object]:
+    """Mark a rejection as recorded."""
+    return tables.mark_recorded(REJECTION, 'W/"1"', NOW)
 
 
 # --- what its errors say
@@ -174,8 +180,9 @@ REFUSALS = {
         (replace, "replacing a row in ManagedApplications"),
         (add, "inserting a row in ManagedApplicationNotifications"),
         (reject, "inserting a row in ManagedApplicationRejections"),
+        (mark, "updating a row in ManagedApplicationRejections"),
     ],
-    ids=["read", "insert", "replace", "inbox", "rejection"],
+    ids=["read", "insert", "replace", "inbox", "rejection", "mark"],
 )
 def test_a_refusal_says_what_failed_where_and_how(
     operation: Callable[[Tables], Awaitable[object]], doing: str, answer: str, reason: str
@@ -235,8 +242,10 @@ def test_a_replacement_that_is_answered_409_is_settled_too() -> None:
         (insert, '409 Conflict\nContent-Type: application/json\n\n{"odata.error":{"code":"EntityAlreadyExists"}}'),
         (replace, "412 Changed\nx-ms-error-code: UpdateConditionNotSatisfied"),
         (replace, "404 Gone\nx-ms-error-code: ResourceNotFound"),
+        (mark, "412 Changed\nx-ms-error-code: UpdateConditionNotSatisfied"),
+        (mark, "404 Gone\nx-ms-error-code: ResourceNotFound"),
     ],
-    ids=["exists", "exists, by the body", "changed", "gone"],
+    ids=["exists", "exists, by the body", "changed", "gone", "mark of what was changed", "mark of what is gone"],
 )
 def test_a_condition_that_does_not_hold_is_a_conflict(
     operation: Callable[[Tables], Awaitable[object]], answer: str
@@ -298,6 +307,7 @@ def test_a_write_without_a_version_is_a_failure(operation: Callable[[Tables], Aw
 def test_a_row_that_is_not_there_is_none() -> None:
     """A missing row and a missing table are the same to a reader."""
     assert ask("404 No\nx-ms-error-code: TableNotFound", read) is None
+    assert ask("404 No\nx-ms-error-code: TableNotFound", lambda tables: tables.rejection("2026-03-02", "00")) is None
 
 
 def test_a_table_that_cannot_be_created_is_a_failure() -> None:
@@ -433,12 +443,15 @@ def test_writes_name_their_condition_on_the_wire() -> None:
         async with server as endpoint, Tables.connect(Storage("S", connection_string(endpoint))) as tables:
             assert (await tables.replace_application(ROW, 'W/"1"')).version == "W/2"
             assert (await tables.insert_application(ROW)).version == "W/2"
+            await tables.mark_recorded(REJECTION, 'W/"1"', NOW)
 
     asyncio.run(run())
-    replaced, inserted = server.requests
+    replaced, inserted, marked = server.requests
     assert replaced.startswith("PUT /devstoreaccount1/ManagedApplications(PartitionKey=")
     assert 'if-match: w/"1"' in replaced.lower()
     assert inserted.startswith("POST /devstoreaccount1/ManagedApplications")
+    assert marked.startswith("PATCH /devstoreaccount1/ManagedApplicationRejections(PartitionKey=")
+    assert 'if-match: w/"1"' in marked.lower()
 
 
 def test_a_shared_access_signature_goes_to_storage_and_into_no_message() -> None:
