@@ -95,5 +95,23 @@ Stuck = Annotated[
         help="Only those that have been Accepted or Deleting for longer than this, such as 2h.",
     ),
 ]
+Period = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="WHEN",
+        help="The period that deployments, success rate and times to deploy are of: from a date or a time (UTC unless "
+        "it has a zone), or from so long ago, such as 7d. How applications stand is always of now.",
+    ),
+]
+StuckAfter = Annotated[
+    timedelta,
+    typer.Option(
+        "--stuck",
+        metavar="DURATION",
+        parser=duration,
+        help="An application that has been Accepted or Deleting for longer than this is stuck.",
+    ),
+]
 Failed = Annotated[bool, typer.Option("--failed", help="Only those whose deployment or deletion failed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
