@@ -17,7 +17,7 @@ from console import ConsoleError, UsageError
 from console.endpoint import mask_queries
 from console.marketplace import commands as marketplace
 from console.output import say
-from console.publisher import application, doctor, export, listing, summary, url, watch
+from console.publisher import application, doctor, export, listing, report, summary, url, watch
 
 INTERRUPTED = 130
 
@@ -44,6 +44,7 @@ app.command("list", rich_help_panel=_VIEW)(listing.list_)
 app.command(rich_help_panel=_VIEW)(watch.watch)
 app.command(rich_help_panel=_VIEW)(application.show)
 app.command(rich_help_panel=_VIEW)(summary.summary)
+app.command(rich_help_panel=_VIEW)(report.report)
 app.command(rich_help_panel=_VIEW)(export.export)
 app.command(rich_help_panel=_MEND)(url.url)
 app.command(rich_help_panel=_MEND)(doctor.doctor)

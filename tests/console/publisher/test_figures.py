@@ -338,7 +338,7 @@ def test_a_million_notifications_take_seconds_and_little_memory() -> None:
     assert figures.summary().succeeded == 10_000
 
 
-@pytest.mark.parametrize("module", ["causes", "charts", "figures", "timeline"])
+@pytest.mark.parametrize("module", ["causes", "charts", "figures", "page", "timeline"])
 def test_what_is_pure_looks_at_no_clock_and_no_table(module: str) -> None:
     """The time and the rows are handed in, so that every figure can be tried."""
     path = CONSOLE[f"publisher/{module}"]
