@@ -17,7 +17,18 @@ from console import INTERRUPTED, ConsoleError, UsageError
 from console.endpoint import mask_queries
 from console.marketplace import commands as marketplace
 from console.output import say
-from console.publisher import application, doctor, export, listing, rebuild, rejected, url, watch
+from console.publisher import (
+    application,
+    doctor,
+    export,
+    listing,
+    rebuild,
+    rejected,
+    report,
+    summary,
+    url,
+    watch,
+)
 
 
 class _Commands(TyperGroup):
@@ -41,6 +52,8 @@ _VIEW, _MEND, _TEST = "The publisher's view", "Care", "A Marketplace on your des
 app.command("list", rich_help_panel=_VIEW)(listing.list_)
 app.command(rich_help_panel=_VIEW)(watch.watch)
 app.command(rich_help_panel=_VIEW)(application.show)
+app.command(rich_help_panel=_VIEW)(summary.summary)
+app.command(rich_help_panel=_VIEW)(report.report)
 app.command(rich_help_panel=_VIEW)(export.export)
 app.command(rich_help_panel=_MEND)(url.url)
 app.command(rich_help_panel=_MEND)(doctor.doctor)

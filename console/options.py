@@ -1,6 +1,7 @@
 """The options that several commands have, and the values that people write in them: durations, moments, states."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, get_args
 
@@ -10,6 +11,7 @@ from console.account import ACCOUNT, CONNECTION
 from webhook.notification import ProvisioningState
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_LONGEST = timedelta(days=36_525)  # a hundred years, so that whatever is so long ago is still a date
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -26,10 +28,11 @@ def duration(text: str) -> timedelta:
     parts = _DURATION.findall(text.strip().lower())
     if not parts or _DURATION.sub("", text.strip().lower()).strip():
         raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 2h, 7d or 1h30m")
-    try:
-        return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
-    except OverflowError:
-        raise typer.BadParameter(f"{text!r} is too long") from None
+    with suppress(OverflowError):
+        found = sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+        if found <= _LONGEST:
+            return found
+    raise typer.BadParameter(f"{text!r} is too long")
 
 
 def moment(text: str | None, now: datetime) -> datetime | None:
@@ -93,6 +96,24 @@ Stuck = Annotated[
         metavar="DURATION",
         parser=duration,
         help="Only those that have been Accepted or Deleting for longer than this, such as 2h.",
+    ),
+]
+Period = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="WHEN",
+        help="The period that deployments, success rate and times to deploy are of: from a date or a time (UTC unless "
+        "it has a zone), or from so long ago, such as 7d. How applications stand is always of now.",
+    ),
+]
+StuckAfter = Annotated[
+    timedelta,
+    typer.Option(
+        "--stuck",
+        metavar="DURATION",
+        parser=duration,
+        help="An application that has been Accepted or Deleting for longer than this is stuck.",
     ),
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Only those whose deployment or deletion failed.")]

@@ -95,7 +95,7 @@ class Row:
         """Give the error itself; its text where that is not JSON."""
         try:
             return None if self.error is None else json.loads(self.error)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.error
 
     def to_json(self) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """The life cycle of an application, from its notifications in the order of their keys: steps, and how long they took.
 
 Pure. A deployment lasts from PUT Accepted to the PUT Succeeded or PUT Failed that comes next, a deletion from DELETE
-Deleting to DELETE Deleted or DELETE Failed.
+Deleting to DELETE Deleted or DELETE Failed. One that is tried again is another one, and so is an upgrade, which is
+deployed like a new application. Of two beginnings in a row, the later counts. An end without a beginning, because that
+was never received, has no duration; nor has one whose application was deleted in between. Two notifications of the same
+time are in the order of the life cycle, as their keys are, and no time passes between them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,6 +28,7 @@ _ENDS: dict[tuple[str, str], Operation] = {
     ("DELETE", "Deleted"): "deletion",
     ("DELETE", "Failed"): "deletion",
 }
+_GONE = ("DELETE", "Deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,38 @@ class Step:
         return None if self.began is None else self.time - self.began
 
 
+def meaning(entry: InboxEntry, under_way: dict[Operation, str]) -> tuple[Operation | None, bool, str | None]:
+    """Tell what an application's next notification is to its operations, cheaply enough for millions of them.
+
+    Args:
+        under_way: the operations that began and have not ended, with the order keys of their beginnings: empty before
+            an application's first notification, and kept up to date here.
+
+    Returns:
+        The operation that it begins or ends, None for an update; whether it ends it; and the order key of the beginning
+        of what it ends, None where that is not known.
+    """
+    pair = (entry.event_type, entry.provisioning_state)
+    if operation := _BEGINNINGS.get(pair):
+        under_way[operation] = entry.order
+        return operation, False, None
+    if operation := _ENDS.get(pair):
+        began = under_way.pop(operation, None)
+        if pair == _GONE:
+            under_way.clear()
+        return operation, True, began
+    return None, False, None
+
+
 def steps(entries: Iterable[InboxEntry]) -> Iterator[Step]:
     """Give the steps of one application, whose notifications come in the order of their order keys."""
-    began: dict[Operation, datetime] = {}
+    under_way: dict[Operation, str] = {}
     previous: datetime | None = None
     for entry in entries:
         time = time_of(order_time(entry.order))
         if time is None:
             continue  # the form is that of an order key, but there is no such day
-        pair = (entry.event_type, entry.provisioning_state)
+        operation, ends, began = meaning(entry, under_way)
         since = None if previous is None else time - previous
         previous = time
-        if operation := _BEGINNINGS.get(pair):
-            began[operation] = time
-            yield Step(entry, time, since, operation)
-        elif operation := _ENDS.get(pair):
-            yield Step(entry, time, since, operation, ends=True, began=began.pop(operation, None))
-        else:
-            yield Step(entry, time, since)
+        yield Step(entry, time, since, operation, ends, None if began is None else time_of(order_time(began)))

@@ -1,8 +1,13 @@
 """What is installed where: the command on the publisher's machine, and nothing of it in Azure."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +41,7 @@ def test_the_console_is_not_deployed() -> None:
         assert any(fnmatch(name, pattern) for pattern in patterns), name
 
 
-@pytest.mark.parametrize("package", ["typer", "rich"])
+@pytest.mark.parametrize("package", ["jinja2", "rich", "typer"])
 def test_the_development_environment_has_what_the_extra_asks_for(package: str) -> None:
     """At an exact version, like everything there."""
     lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
@@ -54,3 +59,21 @@ def test_what_is_built_is_the_console_and_what_it_reads_the_tables_with() -> Non
         "webhook",
     ]
     assert PROJECT["project"]["scripts"] == {"managedapps": "console.main:main"}
+
+
+@pytest.mark.skipif(find_spec("uv") is None, reason="uv is not installed")
+def test_the_wheel_holds_every_file_of_its_packages(tmp_path: Path) -> None:
+    """`pip install ".[console]"` must bring the template of the report, and by itself setuptools takes only code."""
+    source = tmp_path / "source"
+    for name in ("console", "webhook"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    sources = {path.relative_to(source).as_posix() for path in source.glob("*/**/*") if path.is_file()}
+    subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "-o", tmp_path, source], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+
+    assert "console/publisher/template/report.html" in packed
+    assert packed == sources

@@ -144,6 +144,8 @@ def test_an_account_without_tables_is_not_an_error(
         (["--json", "--csv"], "exclude each other"),
         (["--stuck", "soon"], "'soon' is not a duration such as 30m, 2h, 7d or 1h30m"),
         (["--stuck", "9999999999w"], "is too long"),
+        (["--since", "36526d"], "neither a date"),
+        (["--stuck", "99999999d"], "is too long"),
         (["--since", "yesterday"], "neither a date such as 2026-03-01"),
         (["--state", "Broken"], "'Broken' is none of Accepted, Succeeded, Failed, Deleting, Deleted"),
         (["--limit", "0"], "Input should be greater than or equal to 1"),
