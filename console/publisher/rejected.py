@@ -29,9 +29,11 @@ COLUMNS = (
     grid.Column("ID", 8),
     grid.Column("REASON", 7),
     grid.Column("SIZE", 4),
-    grid.Column("RECORDED", 8),
     grid.Column("FIRST ERROR", 12, first=True),
 )
+RECORDED = grid.Column("RECORDED", 8)
+"""The one column more where those are listed, too, that were recorded since."""
+
 _DIGITS = 12  # of an ID on a terminal
 _EVERY = 100  # refused bodies between two looks at the progress
 
@@ -57,7 +59,7 @@ def list_(
     Example: managedapps rejected list --since 7d
     """
     earliest = options.moment(since, datetime.now(UTC))
-    lines = _Lines()
+    lines = _Lines(recorded=all_)
 
     def text_of(rejection: Rejection) -> str | None:
         if rejection.recorded_at and not all_:
@@ -160,9 +162,10 @@ async def _retry(storage: Storage, ids: Sequence[str], run: Run, *, dry_run: boo
 class _Lines:
     """Lines for people, and for grep and awk; on a terminal, IDs are shortened to what tells them apart."""
 
-    def __init__(self) -> None:
-        self._out = output.console()
-        self._widths = [len(column.heading) for column in COLUMNS]
+    def __init__(self, *, recorded: bool) -> None:
+        self._out, self._recorded = output.console(), recorded
+        self._columns = (*COLUMNS[:-1], RECORDED, COLUMNS[-1]) if recorded else COLUMNS
+        self._widths = [len(column.heading) for column in self._columns]
 
     def text(self, rejection: Rejection) -> str:
         """Give the cells; none of them holds a tab."""
@@ -171,24 +174,24 @@ class _Lines:
             rejection.digest[:_DIGITS] if self._out.is_terminal else rejection.digest,
             rejection.reason,
             str(rejection.size),
-            _second(rejection.recorded_at) if rejection.recorded_at else grid.MISSING,
             grid.cell(said(rejection.errors[:1])),
         ]
+        if self._recorded:
+            cells.insert(-1, _second(rejection.recorded_at) if rejection.recorded_at else grid.MISSING)
         grid.widen(self._widths, cells)
         return "\t".join(cells)
 
     def print(self, texts: Iterable[str]) -> None:
         """Print the lines, if there are any: cut to the terminal, or as they are for a pipe."""
-        heading = [column.heading for column in COLUMNS]
-        widths = grid.fit(COLUMNS, self._widths, self._out.width) if self._out.is_terminal else self._widths
+        heading = "\t".join(column.heading for column in self._columns)
+        widths = grid.fit(self._columns, self._widths, self._out.width)
         for number, text in enumerate(texts):
-            if not self._out.is_terminal:
-                lines = [heading, text.split("\t")] if number == 0 else [text.split("\t")]
-                sys.stdout.writelines(f"{grid.plain(line, widths)}\n" for line in lines)
-                continue
-            if number == 0:
-                self._out.print(grid.coloured(heading, widths, "bold"))
-            self._out.print(grid.coloured(text.split("\t"), widths))
+            for line in (heading, text) if number == 0 else (text,):
+                cells = line.split("\t")
+                if self._out.is_terminal:
+                    self._out.print(grid.coloured(cells, widths, "bold" if line is heading else ""))
+                else:
+                    sys.stdout.write(f"{grid.plain(cells, self._widths)}\n")
 
 
 def facts(rejection: Rejection) -> dict[str, Any]:
