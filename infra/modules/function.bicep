@@ -112,17 +112,19 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
       ]
     }
   }
+}
 
-  // Deployments sign in by identity; a password that exists is one that can leak.
-  resource ftp 'basicPublishingCredentialsPolicies' = {
-    name: 'ftp'
-    properties: { allow: false }
-  }
+// Deployments sign in by identity; a password that exists is one that can leak.
+resource ftpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-05-01' = {
+  parent: app
+  name: 'ftp'
+  properties: { allow: false }
+}
 
-  resource scm 'basicPublishingCredentialsPolicies' = {
-    name: 'scm'
-    properties: { allow: false }
-  }
+resource scmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-05-01' = {
+  parent: app
+  name: 'scm'
+  properties: { allow: false }
 }
 
 output name string = app.name

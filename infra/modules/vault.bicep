@@ -31,7 +31,7 @@ param workspaceId string
 var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 var keyVaultSecretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 
-resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   // checkov:skip=CKV_AZURE_109: whoever deploys or rotates writes the secret from a machine whose address nobody knows beforehand
   // checkov:skip=CKV_AZURE_189: the same; identities with a role get in, and the audit log tells which did
   // checkov:skip=CKV_AZURE_110: the publisher's choice (deletionProtection), as it cannot be undone
