@@ -85,7 +85,10 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
           }
         }
       }
-      runtime: { name: 'python', version: '3.13' }
+      runtime: {
+        name: 'python'
+        version: '3.13'
+      }
       scaleAndConcurrency: {
         instanceMemoryMB: 2048
         maximumInstanceCount: maximumInstanceCount
