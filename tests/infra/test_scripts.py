@@ -1,6 +1,6 @@
 """The hooks and rotate-secret, run: with a vault of the tests for Azure, and real HTTP to servers on this machine.
 
-What stands in for `az`, `azd` and `sleep` records what it is given. curl is the real one, sent to 127.0.0.1. The scripts
+What stands in for `az`, `azd` and `sleep` records what it is given. curl is the real one, sent to 127.0.0.1. Scripts
 for PowerShell are only read here: nothing on this machine runs them.
 """
 
@@ -536,6 +536,18 @@ def test_the_scripts_for_powershell_give_the_same_commands(cloud: Cloud) -> None
     assert options <= set(re.findall(r"--[a-z-]+", text))
     for name in ENVIRONMENT:
         assert name in text
+
+
+def test_the_scripts_for_powershell_can_be_read(borrow: Borrow, tmp_path: Path) -> None:
+    """A brace that is missing would be noticed by the first publisher on Windows, halfway through a deployment."""
+    reads = [*borrow("tree-sitter-powershell"), "python", str(ROOT / "tests/infra/powershell_syntax.py")]
+    broken = tmp_path / "broken.ps1"
+    broken.write_text("if ($a { }", "utf-8")
+    right = subprocess.run([*reads, *map(str, INFRA.glob("**/*.ps1"))], capture_output=True, text=True, check=True)
+    wrong = subprocess.run([*reads, str(broken)], capture_output=True, text=True, check=True)
+
+    assert right.stdout == ""
+    assert "broken.ps1:1: ERROR" in wrong.stdout
 
 
 @pytest.mark.parametrize("name", ["secret", "rotate-secret", "hooks/postprovision", "hooks/postdeploy"])
