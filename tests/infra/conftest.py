@@ -1,5 +1,6 @@
 """What the tests of the infrastructure share: programs that are too large to be installed for everyone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 Borrow = Callable[[str], list[str]]
 """From a package of the group `infra` in pyproject.toml to the beginning of a command that has it."""
+
+AzSays = Callable[[Sequence[Sequence[str]]], list[str]]
+"""From command lines without `az` to what the Azure CLI says to each."""
 
 
 def _pin(package: str) -> str:
@@ -38,3 +42,22 @@ def borrow() -> Borrow:
         return prefix
 
     return command
+
+
+@pytest.fixture
+def az_says(borrow: Borrow, tmp_path: Path) -> AzSays:
+    """Give what asks the real Azure CLI, which is not signed in and contacts nothing, about command lines."""
+
+    def ask(commands: Sequence[Sequence[str]]) -> list[str]:
+        run = subprocess.run(
+            [*borrow("azure-cli"), "python", Path(__file__).with_name("az_reads.py")],
+            input=json.dumps(commands),
+            env={**os.environ, "AZURE_CONFIG_DIR": str(tmp_path / "azure"), "AZURE_CORE_COLLECT_TELEMETRY": "no"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said: list[str] = json.loads(run.stdout)
+        return said
+
+    return ask
