@@ -58,6 +58,15 @@ function Write-Secret([string] $Name, [string] $Value) {
 }
 
 function Wait-Vault {
+    if (-not (Get-Command az -ErrorAction SilentlyContinue)) {
+        throw 'The Azure CLI (az) is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli'
+    }
+    try {
+        Invoke-Az account show --subscription $env:AZURE_SUBSCRIPTION_ID --output none --only-show-errors
+    }
+    catch {
+        throw "The Azure CLI does not reach the subscription $($env:AZURE_SUBSCRIPTION_ID): az login, as the one who deploys."
+    }
     for ($tries = 40; ; $tries--) {
         try {
             Get-SecretNames | Out-Null
@@ -65,7 +74,7 @@ function Wait-Vault {
         }
         catch {
             if ($tries -le 1) {
-                throw "No access to the secrets of the vault $env:AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in (az login), as the one who deploys? That needs the role Key Vault Secrets Officer."
+                throw "No access to the secrets of the vault $env:AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in as the one who deploys? That one has the role Key Vault Secrets Officer."
             }
         }
         Write-Host "Waiting for access to the vault $env:AZURE_KEY_VAULT_NAME ..."

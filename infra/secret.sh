@@ -54,15 +54,18 @@ secret_write() { # name, value
     --subscription "$AZURE_SUBSCRIPTION_ID" --name "$1" --file /dev/stdin --encoding utf-8 --output none --only-show-errors
 }
 
-# A role that was just assigned takes minutes to count.
+# Waits until the secrets can be reached: a role that was just assigned takes minutes to count.
 vault_wait() {
+  command -v az >/dev/null || fail "The Azure CLI (az) is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli"
+  az account show --subscription "$AZURE_SUBSCRIPTION_ID" --output none --only-show-errors ||
+    fail "The Azure CLI does not reach the subscription $AZURE_SUBSCRIPTION_ID: az login, as the one who deploys."
   vault_tries=40
   until secret_names >/dev/null 2>&1; do
     vault_tries=$((vault_tries - 1))
     if [ "$vault_tries" -eq 0 ]; then
       secret_names >/dev/null || true # for its message
-      fail "No access to the secrets of the vault $AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in (az login)," \
-        "as the one who deploys? That needs the role Key Vault Secrets Officer."
+      fail "No access to the secrets of the vault $AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in as the" \
+        "one who deploys? That one has the role Key Vault Secrets Officer."
     fi
     say "Waiting for access to the vault $AZURE_KEY_VAULT_NAME ..."
     sleep 15

@@ -103,6 +103,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
     evaluationFrequency: rule.frequency
     windowSize: rule.window
     autoMitigate: true
+    skipQueryValidation: true // in a workspace that has just been made, a table without a row may not be known yet
     criteria: {
       allOf: [
         {
