@@ -40,10 +40,19 @@ class Unreachable:
 
 
 class Client:
-    """An HTTP client that posts notifications, one connection for each request in flight."""
+    """An HTTP client that posts notifications, one connection for each request in flight.
 
-    def __init__(self, *, at_once: int, timeout: float) -> None:
+    Args:
+        at_once: requests.
+        timeout: seconds that an answer may take.
+        trace: the trace ID (W3C, 32 hexadecimal digits) that requests carry; none if it is empty.
+    """
+
+    def __init__(self, *, at_once: int, timeout: float, trace: str = "") -> None:
         self._connector = (at_once, timeout)
+        self._headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "managedapps"}
+        if trace:
+            self._headers["traceparent"] = f"00-{trace}-{trace[:16]}-01"
 
     async def __aenter__(self) -> Self:
         at_once, timeout = self._connector
@@ -52,7 +61,7 @@ class Client:
             connector=aiohttp.TCPConnector(limit=at_once),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=timeout),
-            headers={"Content-Type": "application/json; charset=utf-8", "User-Agent": "managedapps"},
+            headers=self._headers,
         )
         return self
 

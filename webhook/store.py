@@ -52,6 +52,10 @@ class Where(NamedTuple):
     parameters: Mapping[str, str | datetime]
 
 
+EVERYWHERE = Where("", {})
+"""The condition that every row meets."""
+
+
 class Store(Protocol):
     """Three tables: inbox, applications and rejections.
 

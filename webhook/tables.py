@@ -45,7 +45,7 @@ from webhook.entities import (
 from webhook.notification import ApplicationId, Notification
 from webhook.rejection import Rejection
 from webhook.settings import Storage
-from webhook.store import ConflictError, StoreError, Versioned, Where, count_request
+from webhook.store import EVERYWHERE, ConflictError, StoreError, Versioned, Where, count_request
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -76,8 +76,6 @@ _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What the SDK lets through, beside errors of its own, when it trips over a garbled answer."""
 
 _FAILURES = (AzureError, *_UNREADABLE)
-
-EVERYWHERE = Where("", {})
 
 _T = TypeVar("_T")
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -16,14 +16,12 @@ from console.publisher.causes import causes
 from console.publisher.durations import exact, short
 from console.publisher.find import find
 from console.publisher.listing import shown, state_of, style_of
+from console.publisher.notifications import Notifications
 from console.publisher.row import Row
 from console.publisher.timeline import Step, steps
 from webhook.notification import ApplicationId
 from webhook.settings import Storage
 from webhook.store import Where
-
-if TYPE_CHECKING:
-    from webhook.entities import InboxEntry
 
 _LATE = 60  # seconds after which it is worth saying when a notification came
 _HEADING = "bold"
@@ -93,7 +91,9 @@ async def _read(storage: Storage, text: str) -> Known:
         application_id = await find(tables, text)
         row = await tables.row(application_id)
         mine = Where("PartitionKey eq @key", {"key": application_id.inbox_partition_key})
-        entries: list[InboxEntry] = [entry async for entry in tables.inbox(mine)]
+        notifications = Notifications(tables)
+        entries = [entry async for entry in notifications.read(mine)]
+    notifications.warn()
     if row is None and not entries:
         raise NoApplicationError(f"nothing is known of {application_id.text}: `managedapps list` shows the others")
     return Known(application_id, row and Row.of(row.entity), list(steps(entries)))

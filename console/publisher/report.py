@@ -19,6 +19,7 @@ from console.output import Show
 from console.publisher import page
 from console.publisher.application import error_of
 from console.publisher.figures import Figures
+from console.publisher.notifications import Notifications
 from console.publisher.row import Row
 from console.publisher.summary import NOTHING, begin, counted
 from console.publisher.timeline import steps
@@ -133,11 +134,12 @@ async def _read(storage: Storage, collection: Collection, show: Show) -> None:
             collection.add_row(Row.of(stored.entity))
             counts()
         collection.choose()
-        async for entry in tables.inbox(_FAILED):
+        async for entry in Notifications(tables).read(_FAILED):
             collection.add_failure(entry)
             counts()
         life: list[InboxEntry] = []
-        async for entry in tables.inbox(bodies=False):
+        notifications = Notifications(tables)
+        async for entry in notifications.read(bodies=False):
             collection.figures.add_entry(entry)
             if life and life[-1].partition_key != entry.partition_key:
                 collection.add_life(life[-1].partition_key, life)
@@ -146,6 +148,7 @@ async def _read(storage: Storage, collection: Collection, show: Show) -> None:
             counts()
         if life:
             collection.add_life(life[-1].partition_key, life)
+    notifications.warn()
 
 
 def _write(stream: BinaryIO, figures: Figures, collection: Collection, show: Show) -> int:

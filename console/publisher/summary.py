@@ -17,6 +17,7 @@ from console.publisher import charts, grid
 from console.publisher.durations import exact, short
 from console.publisher.figures import Figures, Summary
 from console.publisher.listing import style_of
+from console.publisher.notifications import Notifications
 from console.publisher.row import Row
 from webhook.notification import EARLIEST
 from webhook.settings import Storage
@@ -101,11 +102,13 @@ async def _read(storage: Storage, figures: Figures) -> Summary:
                 count += 1
                 if count % _EVERY == 0:
                     show(count)
-            async for entry in tables.inbox(recent, bodies=False):
+            notifications = Notifications(tables)
+            async for entry in notifications.read(recent, bodies=False):
                 figures.add_entry(entry)
                 count += 1
                 if count % _EVERY == 0:
                     show(count)
+    notifications.warn()
     return figures.summary()
 
 

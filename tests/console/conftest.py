@@ -38,6 +38,7 @@ class Server:
     paths: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     media_types: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
     most: int = 0
     _in_flight: int = 0
 
@@ -51,6 +52,7 @@ class Server:
         number = len(self.paths)
         self.paths.append(request.raw_path)
         self.media_types.append(request.headers["Content-Type"])
+        self.traces.append(request.headers.get("traceparent", ""))
         self._in_flight += 1
         self.most = max(self.most, self._in_flight)
         try:

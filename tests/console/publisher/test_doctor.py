@@ -11,7 +11,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.data.tables import TableSasPermissions, TableServiceClient, generate_table_sas
 
 from tests.console.conftest import SECRET, Run, Start
-from tests.console.publisher.conftest import Filled
+from tests.console.publisher.conftest import ROOT, Filled
 from tools.stack import served
 from webhook.settings import Storage
 from webhook.tables import APPLICATIONS, INBOX
@@ -195,6 +195,16 @@ def test_a_url_that_leads_nowhere_is_found(managedapps: Run, url: str, said: str
 
     assert verdicts(done.out)["function"] == ["failed"]
     assert said in done.out
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_its_call_does_not_raise_the_alert_for_refused_calls(start: Start, managedapps: Run) -> None:
+    """Whoever looks whether all is well must not wake up somebody."""
+    with start(401) as server:
+        managedapps("doctor", "--url", server.url)
+    (trace,) = [trace.split("-")[1] for trace in server.traces]
+
+    assert f"where OperationId != '{trace}'" in (ROOT / "infra" / "queries" / "calls.kql").read_text("utf-8")
 
 
 def test_resource_in_the_url_is_found(filled: Filled, start: Start, managedapps: Run) -> None:
