@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,9 @@ from console import UsageError, account, file, options, output
 from console.publisher import columns
 from console.publisher.columns import Columns, Record
 from console.publisher.formats import ENDINGS, Format, Writer, format_of, writing
+from console.publisher.selection import Selection
 from webhook.settings import Storage
+from webhook.store import Where
 
 _BATCH, _BATCH_SIZE = 1_000, 4 * 1024 * 1024
 """Records, and characters in them, that are written at once."""
@@ -26,7 +29,7 @@ class Exported(StrEnum):
     NOTIFICATIONS = "notifications"
 
 
-def export(
+def export(  # noqa: PLR0913 - the options of a command
     what: Annotated[
         Exported,
         typer.Argument(
@@ -48,6 +51,8 @@ def export(
             "is complete.",
         ),
     ] = None,
+    since: options.Since = None,
+    subscription: options.Subscription = None,
     connection: options.Connection = None,
     account_: options.Account = None,
 ) -> None:
@@ -62,9 +67,10 @@ def export(
     format_ = format_ or _guess(target)
     if target is None and format_ is Format.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal: give -o and a file's name")
+    where = where_of(what, subscription, options.moment(since, datetime.now(UTC)))
     storage = account.find(connection, account_)
     with file.written(target) as stream, writing(format_, stream, _COLUMNS[what]) as writer:
-        job = _Job(what, writer)
+        job = _Job(what, where, writer)
         with output.progress("Exporting", "exported", quiet=target is None and sys.stdout.isatty()) as show:
             asyncio.run(job.run(storage, show))
     if target:
@@ -73,6 +79,22 @@ def export(
 
 
 _COLUMNS = {Exported.APPLICATIONS: columns.APPLICATIONS, Exported.NOTIFICATIONS: columns.NOTIFICATIONS}
+
+
+def where_of(what: Exported, subscription: str | None, since: datetime | None) -> Where:
+    """Give the condition for what is exported: in this subscription, and with an event since then."""
+    if what is Exported.APPLICATIONS:
+        return Selection(subscription=subscription, since=since).where()
+    parts: list[str] = []
+    parameters: dict[str, str | datetime] = {}
+    if subscription is not None:
+        key = subscription.strip().lower()
+        parts.append("PartitionKey ge @first and PartitionKey lt @last")
+        parameters |= {"first": f"{key}|", "last": f"{key}}}"}  # the character after |
+    if since is not None:
+        parts.append("RowKey ge @since")  # order keys begin with the time
+        parameters["since"] = f"{since:%Y-%m-%dT%H:%M:%S.%f}"
+    return Where(" and ".join(parts), parameters)
 
 
 def _guess(target: Path | None) -> Format:
@@ -92,6 +114,7 @@ class _Job:
     """
 
     what: Exported
+    where: Where
     writer: Writer
     count: int = 0
     lacking: int = 0
@@ -103,7 +126,7 @@ class _Job:
         size = 0
         async with account.opened(storage) as tables:
             list_ = tables.rows if self.what is Exported.APPLICATIONS else tables.entries
-            async for row in list_(columns=self._columns.fetched):
+            async for row in list_(self.where, self._columns.fetched):
                 record = self._columns.record(row.entity)
                 batch.append(record)
                 size += sum(map(len, filter(None, record.values())))

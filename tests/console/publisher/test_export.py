@@ -376,3 +376,31 @@ def test_what_ends_in_the_middle_leaves_what_was_there(
     assert status == end.status
     assert re.fullmatch(end.said, err)
     assert [each.read_text() for each in tmp_path.iterdir()] == ([before] if before else [])
+
+
+# some of it
+
+
+@pytest.mark.parametrize("what", ["applications", "notifications"])
+def test_only_what_happened_since_is_exported(filled: Filled, managedapps: Run, tmp_path: Path, what: str) -> None:
+    """The next export of a large account need not begin at the beginning."""
+    file = tmp_path / "all.jsonl"
+    everything = exported(managedapps, what, file)
+    managedapps("export", what, "-o", str(file), "--since", "2025-01-16")
+
+    assert read(file) == [record for record in everything if record["eventTime"] >= "2025-01-16"]
+
+
+@pytest.mark.parametrize("what", ["applications", "notifications"])
+def test_only_a_subscription_is_exported(filled: Filled, managedapps: Run, tmp_path: Path, what: str) -> None:
+    """In any casing, and none whose ID begins in the same way."""
+    subscription = filled.population[5].key.partition("|")[0]
+    file = tmp_path / "all.jsonl"
+    everything = exported(managedapps, what, file)
+    managedapps("export", what, "-o", str(file), "--subscription", subscription.upper())
+
+    mine = [record for record in everything if record["PartitionKey"].split("|")[0] == subscription]
+    assert mine
+    assert read(file) == mine
+    managedapps("export", what, "-o", str(file), "--subscription", subscription[:-1])
+    assert read(file) == []
