@@ -47,7 +47,8 @@ def rebuild(
         stopped = True
     except account.AccountError as error:
         failure = error
-    _say(report, stopped=stopped, failed=failure is not None, as_json=json_)
+    if report.looked_at or report.findings or not failure:
+        _say(report, stopped=stopped, failed=failure is not None, as_json=json_)
     if failure:
         raise failure
     raise typer.Exit(INTERRUPTED if stopped else int(bool(report.findings)))
@@ -82,10 +83,8 @@ async def _one(tables: "Tables", application: str, report: Report) -> Applicatio
 
 
 def _say(report: Report, *, stopped: bool, failed: bool, as_json: bool) -> None:
-    if failed and not (report.looked_at or report.findings):
-        return  # nothing was done
     if as_json:
-        output.print_json({**report.to_json(), "stopped": stopped})
+        output.print_json({**report.to_json(), "stopped": stopped, "failed": failed})
     else:
         out = output.console()
         for finding in report.in_order():

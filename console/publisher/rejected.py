@@ -121,7 +121,7 @@ def retry(
     except account.AccountError as error:
         failure = error
     if run.attempts or not failure:
-        _say(run, stopped=stopped, as_json=json_)
+        _say(run, stopped=stopped, failed=failure is not None, as_json=json_)
     if failure:
         raise failure
     raise typer.Exit(INTERRUPTED if stopped else int(not all(attempt.passed for attempt in run.attempts)))
@@ -259,7 +259,7 @@ def indented(body: str) -> str:
         return body
 
 
-def _say(run: Run, *, stopped: bool, as_json: bool) -> None:
+def _say(run: Run, *, stopped: bool, failed: bool, as_json: bool) -> None:
     counts = Counter(attempt.outcome for attempt in run.attempts)
     if as_json:
         output.print_json(
@@ -269,6 +269,7 @@ def _say(run: Run, *, stopped: bool, as_json: bool) -> None:
                 "outcomes": counts,
                 "cutShort": run.cut_short,
                 "stopped": stopped,
+                "failed": failed,
                 "attempts": [attempt.to_json() for attempt in run.attempts],
             }
         )

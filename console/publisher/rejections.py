@@ -76,7 +76,8 @@ async def find(tables: "Tables", text: str) -> list[Key]:
     if not _HEX.fullmatch(wanted):
         raise RejectionError(f"{text!r} is not the ID of a refused body: see `managedapps rejected list --all`")
     where = Where("RowKey ge @first and RowKey lt @after", {"first": wanted, "after": f"{wanted}g"})
-    found = [_key(row) async for row in tables.rejections(where, bodies=False)]
+    keys = [_key(row) async for row in tables.rejections(where, bodies=False)]
+    found = [key for key in keys if _HEX.fullmatch(key.digest)]  # others are between them where somebody put some there
     digests = sorted({key.digest for key in found})
     if not digests:
         raise RejectionError(f"no ID of a refused body begins with {wanted}: see `managedapps rejected list --all`")

@@ -5,9 +5,9 @@ damage. The webhook writes a row and the inbox side by side, and all that is kno
 way or another, within `DEADLINE` seconds. Hence:
 
 - A row is read before its notifications, so that an event that is in both is never taken for one of the row alone.
-- Nothing is written, or said, that was not seen twice, a pause apart which is longer than any call. By then what the
-  row names and the inbox lacks is no call under way. It is of a call that failed, which the Marketplace repeats, or of
-  nobody's.
+- Nothing is written, or said of a row, that was not seen twice, a pause apart which is longer than any call. What the
+  row named at the first look and the inbox lacks at the second is of no call that was under way, but of one that
+  failed, which the Marketplace repeats, or of nobody's.
 - Every write has the condition that the row is still the one that was read.
 - What was written is looked at once more, after another pause. The condition does not hold off a call that leaves the
   row as it is: one whose event the row already had, from a failed call or from somebody's edit that is now gone. The
@@ -165,14 +165,12 @@ class Repair:
         """Look at them until each is right or reported. Raises StoreError."""
         cases = [_Case(application_id) for application_id in suspects]
         for look in range(1, LOOKS + 1):
-            cases = await self._look_at_all(cases, last=look == LOOKS)
-            if look == 1:
-                self._report.looked_at += len(suspects)
+            cases = await self._look_at_all(cases, first=look == 1, last=look == LOOKS)
             if not cases:
                 return
             await self._sleep(self._pause)
 
-    async def _look_at_all(self, cases: Sequence[_Case], *, last: bool) -> list[_Case]:
+    async def _look_at_all(self, cases: Sequence[_Case], *, first: bool, last: bool) -> list[_Case]:
         """Look at each once, and give those that have to be looked at again."""
         waiting, again, done = iter(cases), list[_Case](), 0
 
@@ -181,6 +179,7 @@ class Repair:
             for case in waiting:
                 if await self._look_at(case, last=last):
                     again.append(case)
+                self._report.looked_at += first
                 done += 1
                 show(done)
 

@@ -24,6 +24,7 @@ from tests.console.publisher.conftest import Filled
 from webhook.notification import Notification
 from webhook.record import Memory, Recorder
 from webhook.settings import Storage
+from webhook.store import StoreError
 from webhook.tables import APPLICATIONS, INBOX
 
 ROOT = Path(__file__).parents[3]
@@ -361,6 +362,29 @@ def test_tables_that_cannot_be_reached_are_one_line(elsewhere: pytest.MonkeyPatc
     assert done.err.startswith(
         "managedapps: listing the rows in ManagedApplications failed: storage could not be reach"
     )
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
+def test_what_was_done_is_said_when_storage_fails(
+    own: Filled, hand: Hand, managedapps: Run, monkeypatch: pytest.MonkeyPatch, as_json: list[str]
+) -> None:
+    """Half of a long run is better than nothing, if one knows which half."""
+    from console.publisher import rebuild  # noqa: PLC0415 - cannot be imported without typer
+
+    async def fail(_: float) -> None:
+        raise StoreError("storage is down", "unreachable")
+
+    changed(note=1)(hand, own.population[0])
+    monkeypatch.setattr(rebuild, "wait", fail)
+    done = managedapps("rebuild", as_json)
+    said, error = done.err.split("managedapps: ")
+
+    assert done.status == 1
+    assert said.startswith("8 of 8 rows looked at.\n1 row was not what the notifications say at first sight")
+    assert error.startswith("storage is down. ")
+    if as_json:
+        report = json.loads(done.out)
+        assert (report["failed"], report["stopped"], report["suspected"]) == (True, False, 1)
 
 
 # --- interrupted

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import dataclasses
 import json
+import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ import pytest
 
 from tests import events
 from tests.console.conftest import Run
+from tests.console.publisher.conftest import on_a_terminal
 from webhook.application import merge
 from webhook.entities import rejection_of
 from webhook.notification import FieldError, InvalidNotificationError, Notification
@@ -192,9 +195,21 @@ def break_(storage: Storage, rejection: Rejection, **columns: object) -> None:
     async def change() -> None:
         async with Tables.connect(storage) as tables:
             client = tables._service.get_table_client(REJECTIONS)  # noqa: SLF001 - the store itself never does
-            await client.update_entity({"PartitionKey": rejection.day, "RowKey": rejection.digest, **columns})
+            await client.upsert_entity({"PartitionKey": rejection.day, "RowKey": rejection.digest, **columns})
 
     asyncio.run(change())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
+def test_on_a_terminal_ids_are_short_and_errors_cut(account: Storage) -> None:
+    """Digits enough to tell them apart, and to give to the other commands."""
+    keep(account, *ALL)
+    shown = on_a_terminal(70, "rejected", "list")
+
+    assert f"  {FIELD.digest[:12]}  invalid " in shown
+    assert FIELD.digest[:13] not in shown
+    assert re.search(r"  plan\.name: In\w*…", shown)
+    assert all(len(line) <= 70 for line in shown.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines())
 
 
 # --- show
@@ -282,6 +297,7 @@ def test_an_id_must_be_clear(account: Storage, managedapps: Run) -> None:
     """Those that could be meant are named."""
     several = [refused(str(number).encode(), NOW) for number in range(40)]
     keep(account, *several)
+    break_(account, dataclasses.replace(several[0], digest=several[0].digest[:1] + "!"), note="whatever this is")
     digests = sorted(rejection.digest for rejection in several)
     first = next(digest[0] for digest in digests if sum(each[0] == digest[0] for each in digests) > 1)
     meant = [digest for digest in digests if digest[0] == first]
@@ -603,7 +619,7 @@ def test_what_was_done_is_said_when_it_ends_early(
     report = json.loads(done.out)
 
     assert (report["chosen"], report["tried"], report["outcomes"]) == (3, 1, {"stored": 1})
-    assert report["stopped"] is (how == "Ctrl-C")
+    assert (report["stopped"], report["failed"]) == (how == "Ctrl-C", how == "storage")
     assert done.status == (130 if how == "Ctrl-C" else 1)
     said = "1 of 3 refused bodies tried again, 1 stored.\n"
     if how == "Ctrl-C":
