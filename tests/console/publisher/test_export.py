@@ -381,8 +381,9 @@ def test_what_ends_in_the_middle_leaves_what_was_there(
 # some of it
 
 
+@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("what", ["applications", "notifications"])
-def test_only_what_happened_since_is_exported(filled: Filled, managedapps: Run, tmp_path: Path, what: str) -> None:
+def test_only_what_happened_since_is_exported(managedapps: Run, tmp_path: Path, what: str) -> None:
     """The next export of a large account need not begin at the beginning."""
     file = tmp_path / "all.jsonl"
     everything = exported(managedapps, what, file)
