@@ -38,7 +38,7 @@ def duration(text: str) -> timedelta:
 def moment(text: str | None, now: datetime) -> datetime | None:
     """Read a moment: a date or a time of ISO 8601, in UTC unless it says otherwise, or how long ago it was.
 
-    What lies before all events is taken for the time of the earliest possible one: Table Storage knows none before 1601.
+    What lies before all events is taken for the time of the earliest possible: Table Storage knows none before 1601.
     """
     if text is None:
         return None
