@@ -58,3 +58,12 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def former(target: Path | None) -> str:
+    """Say what is there when the new content did not become whole, as after Ctrl-C."""
+    if target is None:
+        return "what was printed is not all"
+    if not target.exists():
+        return f"there is no {target}, as before"
+    return f"{target} is as it was before" if target.is_file() else f"what {target} got is not all"

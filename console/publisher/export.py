@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from console import UsageError, account, file, options, output
+from console.ending import ending
 from console.publisher import columns
 from console.publisher.columns import Columns, Record
 from console.publisher.formats import ENDINGS, Format, Writer, format_of, writing
@@ -69,10 +70,15 @@ def export(  # noqa: PLR0913 - the options of a command
         raise UsageError("Parquet is not for a terminal: give -o and a file's name")
     where = where_of(what, subscription, options.moment(since, datetime.now(UTC)))
     storage = account.find(connection, account_)
-    with file.written(target) as stream, writing(format_, stream, _COLUMNS[what]) as writer:
-        job = _Job(what, where, writer)
+    job = _Job(what, where)
+    with ending() as end, file.written(target) as stream, writing(format_, stream, _COLUMNS[what]) as writer:
         with output.progress("Exporting", "exported", quiet=target is None and sys.stdout.isatty()) as show:
-            asyncio.run(job.run(storage, show))
+            asyncio.run(job.run(storage, writer, show))
+        job.formulas = writer.formulas
+    if end.stopped:
+        output.say(f"Stopped by Ctrl-C after {job.count:,} {what}: {output.printable(file.former(target))}.")
+    if end.stopped or end.failure:
+        end.leave()
     if target:
         output.say(f"{job.count:,} {what} in {output.printable(str(target))}.")
     job.warn()
@@ -111,16 +117,17 @@ class _Job:
     Attributes:
         count: records that were written.
         lacking: of those, how many lack what every row has, and the key of the first.
+        formulas: values that a spreadsheet would take for formulas.
     """
 
     what: Exported
     where: Where
-    writer: Writer
     count: int = 0
     lacking: int = 0
     first_lacking: str = ""
+    formulas: int = 0
 
-    async def run(self, storage: Storage, show: output.Show) -> None:
+    async def run(self, storage: Storage, writer: Writer, show: output.Show) -> None:
         """Write everything. Raises AccountError."""
         batch: list[Record] = []
         size = 0
@@ -131,10 +138,10 @@ class _Job:
                 batch.append(record)
                 size += sum(map(len, filter(None, record.values())))
                 if len(batch) >= _BATCH or size >= _BATCH_SIZE:
-                    self._write(batch)
+                    self._write(writer, batch)
                     show(self.count)
                     batch, size = [], 0
-        self._write(batch)
+        self._write(writer, batch)
 
     def warn(self) -> None:
         """Say what is not as it should be in what was written."""
@@ -144,9 +151,9 @@ class _Job:
                 f"Warning: what every row has is missing in {self.lacking:,} of them; they are exported with what "
                 f"there is. The first is {output.printable(self.first_lacking)}.{remedy}"
             )
-        if self.writer.formulas:
+        if self.formulas:
             output.say(
-                f"Warning: values that begin as formulas do: {self.writer.formulas:,}. They are as they were stored; "
+                f"Warning: values that begin as formulas do: {self.formulas:,}. They are as they were stored; "
                 "import the file into a spreadsheet as text, and do not open it there with a double click."
             )
 
@@ -154,10 +161,10 @@ class _Job:
     def _columns(self) -> Columns:
         return _COLUMNS[self.what]
 
-    def _write(self, batch: list[Record]) -> None:
+    def _write(self, writer: Writer, batch: list[Record]) -> None:
         if not batch:
             return
-        self.writer.write(batch)
+        writer.write(batch)
         self.count += len(batch)
         lacking = [record for record in batch if self._columns.lacking(record)]
         if lacking and not self.lacking:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from console import INTERRUPTED, account, options, output
+from console import account, options, output
+from console.ending import Ending, ending
 from console.publisher import grid
 from console.publisher.listing import AsJson
 from console.publisher.rejections import Retry, Run, chosen, read, rejections, said
@@ -113,18 +114,12 @@ def retry(
     Example: managedapps rejected retry --dry-run
     """
     storage = account.find(connection, account_)
-    run, stopped, failure = Run(), False, None
-    try:
+    run = Run()
+    with ending() as end:
         asyncio.run(_retry(storage, ids or (), run, dry_run=dry_run))
-    except KeyboardInterrupt:
-        stopped = True
-    except account.AccountError as error:
-        failure = error
-    if run.attempts or not failure:
-        _say(run, stopped=stopped, failed=failure is not None, as_json=json_)
-    if failure:
-        raise failure
-    raise typer.Exit(INTERRUPTED if stopped else int(not all(attempt.passed for attempt in run.attempts)))
+    if run.attempts or not end.failure:
+        _say(run, end, as_json=json_)
+    end.leave(int(not all(attempt.passed for attempt in run.attempts)))
 
 
 async def _collect(
@@ -259,7 +254,7 @@ def indented(body: str) -> str:
         return body
 
 
-def _say(run: Run, *, stopped: bool, failed: bool, as_json: bool) -> None:
+def _say(run: Run, end: Ending, *, as_json: bool) -> None:
     counts = Counter(attempt.outcome for attempt in run.attempts)
     if as_json:
         output.print_json(
@@ -268,8 +263,7 @@ def _say(run: Run, *, stopped: bool, failed: bool, as_json: bool) -> None:
                 "tried": len(run.attempts),
                 "outcomes": counts,
                 "cutShort": run.cut_short,
-                "stopped": stopped,
-                "failed": failed,
+                **end.to_json(),
                 "attempts": [attempt.to_json() for attempt in run.attempts],
             }
         )
@@ -279,7 +273,7 @@ def _say(run: Run, *, stopped: bool, failed: bool, as_json: bool) -> None:
             digest = attempt.key.digest[:_DIGITS] if out.is_terminal else attempt.key.digest
             out.print(grid.cell(f"{attempt.key.day} {digest} {attempt.sentence()}"))
     kinds = "".join(f", {number:,} {outcome}" for outcome, number in counts.items())
-    if stopped:
+    if end.stopped:
         output.say("Stopped by Ctrl-C.")
     output.say(f"{len(run.attempts):,} of {len(run.keys):,} refused bodies tried again{kinds}.")
     if run.cut_short:

@@ -15,6 +15,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 import typer
 
 from console import account, file, options, output
+from console.ending import ending
 from console.output import Show
 from console.publisher import page
 from console.publisher.application import error_of
@@ -28,7 +29,6 @@ from webhook.settings import Storage
 from webhook.store import Where
 
 _FAILED = Where("provisioningState eq @state", {"state": "Failed"})
-_EVERY = 1_000  # rows, notifications or lines between two looks at the progress
 _KIB = 1024
 
 
@@ -60,11 +60,17 @@ def report(  # noqa: PLR0913 - the options of a command
     figures = begin(datetime.now(UTC), since, stuck)
     storage = account.find(connection, account_)
     collection = Collection(figures, limit)
-    with file.written(None if output_ == "-" else Path(output_)) as stream:
+    target = None if output_ == "-" else Path(output_)
+    with ending() as end, file.written(target) as stream:
         with output.progress("Reading", "rows and notifications read") as show:
             asyncio.run(_read(storage, collection, show))
         with output.progress("Writing", "applications written", collection.chosen) as show:
             size = _write(stream, figures, collection, show)
+    if end.stopped:
+        former = output.printable(file.former(target))
+        output.say(f"Stopped by Ctrl-C after {collection.read:,} rows and notifications: {former}.")
+    if end.stopped or end.failure:
+        end.leave()
     listed = counted(collection.chosen, "application")
     output.say(f"Wrote {'standard output' if output_ == '-' else output_}: {listed}, {_in_words(size)}.")
     if not collection.chosen:
@@ -77,10 +83,14 @@ class _Listed(NamedTuple):
 
 
 class Collection:
-    """The applications that the page lists: first their rows, then, as their notifications come, their lines."""
+    """The applications that the page lists: first their rows, then, as their notifications come, their lines.
+
+    Attributes:
+        read: rows and notifications, so far.
+    """
 
     def __init__(self, figures: Figures, limit: int) -> None:
-        self.figures, self._limit = figures, limit
+        self.figures, self._limit, self.read = figures, limit, 0
         self._newest: list[tuple[str, int, _Listed]] = []
         self._numbers = count()
         self._listed: dict[str, _Listed] = {}
@@ -123,11 +133,9 @@ class Collection:
 
 
 async def _read(storage: Storage, collection: Collection, show: Show) -> None:
-    done = count(1)
-
     def counts() -> None:
-        if (number := next(done)) % _EVERY == 0:
-            show(number)
+        collection.read += 1
+        show(collection.read)
 
     async with account.opened(storage) as tables:
         async for stored in tables.rows():
@@ -157,8 +165,7 @@ def _write(stream: BinaryIO, figures: Figures, collection: Collection, show: Sho
     def lines() -> Iterator[str]:
         for number, line in enumerate(collection.lines(), 1):
             yield line
-            if number % _EVERY == 0:
-                show(number)
+            show(number)
 
     size = 0
     for piece in page.render(figures.summary(), lines(), collection.chosen):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.file import FileError, written
+from console.file import FileError, former, written
 
 
 @pytest.fixture
@@ -114,3 +114,19 @@ def test_without_a_file_it_is_standard_output(capfdbinary: pytest.CaptureFixture
         stream.write(b"a\r\nb\n")
 
     assert capfdbinary.readouterr().out == b"a\r\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("new", "there is no {}, as before"),
+        ("old", "{} is as it was before"),
+        (os.devnull, "what {} got is not all"),
+    ],
+)
+def test_what_is_there_after_an_interruption_is_said(tmp_path: Path, name: str, said: str) -> None:
+    """Whoever pressed Ctrl-C wants to know whether the file can still be used."""
+    (tmp_path / "old").write_bytes(b"old")
+
+    assert former(tmp_path / name) == said.format(tmp_path / name)
+    assert former(None) == "what was printed is not all"

@@ -1,7 +1,9 @@
 """Tables as a webhook leaves them: the function, served by the real runtime, after a run of `managedapps simulate`."""
 
+import asyncio
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,11 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from aiohttp.web import BaseRequest
 
 from console.marketplace.lives import Life, lives
 from tests.console.conftest import SECRET
 from tests.console.marketplace.test_lives import SPAN
-from tools.azurite import Azurite, missing
+from tests.relay import Fault, Relay
+from tools.azurite import Azurite, connection_string, missing
 from tools.stack import served
 from webhook.settings import Storage
 from webhook.tables import Tables
@@ -77,6 +81,43 @@ def own(storage: Storage, elsewhere: pytest.MonkeyPatch) -> Filled:
     """Give an account of 8 customers of the test's own, to be written to; the environment names it."""
     elsewhere.setenv("STATE_STORAGE", storage.connection_string or "")
     return fill(storage.connection_string or "", 8, 12)
+
+
+def struck(port: int, fault: Fault, *arguments: str) -> tuple[int | None, str]:
+    """Run the command; to its second request happens what is said, and Ctrl-C is pressed if that is never answered.
+
+    Args:
+        port: of the table service.
+
+    Returns:
+        The exit status, and what is on standard error.
+    """
+
+    async def run() -> tuple[int | None, str]:
+        second = asyncio.Event()
+        async with Relay(port) as relay:
+
+            def strike(_: BaseRequest) -> Fault | None:
+                if relay.requests == 1:
+                    return None
+                second.set()
+                return fault
+
+            relay.choose = strike
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "console", *arguments),
+                *("--connection", connection_string(relay.port)),
+                cwd=ROOT,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            await asyncio.wait_for(second.wait(), 20)
+            if fault is Fault.HANG:
+                process.send_signal(signal.SIGINT)
+            _, err = await asyncio.wait_for(process.communicate(), 20)
+            return process.returncode, err.decode()
+
+    return asyncio.run(run())
 
 
 def on_a_terminal(columns: int, *arguments: str) -> str:

@@ -314,5 +314,8 @@ def test_ctrl_c_leaves_no_half_page(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=20)
 
-    assert (process.returncode, err) == (130, "Stopped.\n")
+    assert (process.returncode, err) == (
+        130,
+        f"Stopped by Ctrl-C after 0 rows and notifications: {tmp_path / 'report.html'} is as it was before.\n",
+    )
     assert [(path.name, path.read_text("utf-8")) for path in tmp_path.iterdir()] == [("report.html", "old")]
