@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 _EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+_MOMENT = 0.1  # seconds between two looks of a bar: people see no more
 
 Show = Callable[..., None]
-"""Called with how much is done, and with a remark, as often as one likes."""
+"""Called with how much is done, and with a remark, as often as one likes: it costs a look at the clock."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -53,17 +54,30 @@ def progress(doing: str, done: str, total: int | None = None, *, quiet: bool = F
     if quiet:
         yield lambda _count, _remark="": None
     elif not err.is_terminal:
-        yield _Lines(err, done, total)
+        yield _now_and_then(_Lines(err, done, total), _EVERY)
     else:
         bar = _Bar(err, doing, total)
         try:
-            yield bar
+            yield _now_and_then(bar, _MOMENT)
         finally:
             bar.stop()
 
 
+def _now_and_then(show: Show, seconds: float) -> Show:
+    """Pass on only one call in so many seconds, and none before those have passed."""
+    due = time.monotonic() + seconds
+
+    def throttled(count: int, remark: str = "") -> None:
+        nonlocal due
+        if (now := time.monotonic()) >= due:
+            due = now + seconds
+            show(count, remark)
+
+    return throttled
+
+
 class _Bar:
-    """A bar that appears with the first count: what is done at once needs none."""
+    """A bar that appears with the first count that it is shown: what is done at once needs none."""
 
     def __init__(self, err: Console, doing: str, total: int | None) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -82,9 +96,6 @@ class _Lines:
     def __init__(self, err: Console, done: str, total: int | None) -> None:
         self._err, self._done = err, done
         self._of = "" if total is None else f" of {total:,}"
-        self._next = time.monotonic() + _EVERY
 
     def __call__(self, count: int, remark: str = "") -> None:
-        if time.monotonic() >= self._next:
-            self._next += _EVERY
-            self._err.print(f"{count:,}{self._of} {self._done}" + (f", {remark}" if remark else ""))
+        self._err.print(f"{count:,}{self._of} {self._done}" + (f", {remark}" if remark else ""))

@@ -36,7 +36,6 @@ RECORDED = grid.Column("RECORDED", 8)
 """The one column more where those are listed, too, that were recorded since."""
 
 _DIGITS = 12  # of an ID on a terminal
-_EVERY = 100  # refused bodies between two looks at the progress
 
 
 @app.command("list")
@@ -134,8 +133,7 @@ async def _collect(
                     spool.add(rejection.received_at.isoformat(), text)
                     count += 1
                 seen += 1
-                if seen % _EVERY == 0:
-                    show(seen)
+                show(seen)
     return count
 
 

@@ -44,7 +44,6 @@ FETCHED = (
 
 NOTHING = "No application yet: the first notification makes one. `managedapps simulate` sends some."
 
-_EVERY = 1_000  # rows or notifications between two looks at the progress
 _HEADING = "bold"
 _GOOD, _BAD = "green", "red"
 _INDENT = "  "
@@ -100,14 +99,12 @@ async def _read(storage: Storage, figures: Figures) -> Summary:
             async for stored in tables.rows(columns=FETCHED):
                 figures.add_row(Row.of(stored.entity))
                 count += 1
-                if count % _EVERY == 0:
-                    show(count)
+                show(count)
             notifications = Notifications(tables)
             async for entry in notifications.read(recent, bodies=False):
                 figures.add_entry(entry)
                 count += 1
-                if count % _EVERY == 0:
-                    show(count)
+                show(count)
     notifications.warn()
     return figures.summary()
 

@@ -16,8 +16,6 @@ from webhook.notification import ApplicationId
 if TYPE_CHECKING:
     from webhook.tables import Tables
 
-_EVERY = 500  # rows or notifications between two looks at the progress
-
 
 class Survey:
     """A look at a whole account.
@@ -43,8 +41,7 @@ class Survey:
             else:
                 keys = f"{row.entity['PartitionKey']}, {row.entity['RowKey']}"
                 self._report.findings.append(Finding(keys, "left", reason="its keys are no application's"))
-            if self._report.rows % _EVERY == 0:
-                show(self._report.rows)
+            show(self._report.rows)
 
     async def read_inbox(self, show: Show) -> list[ApplicationId]:
         """Read every notification, and give the applications whose rows are suspect. Raises StoreError."""
@@ -56,8 +53,7 @@ class Survey:
                 replay = Replay(key)
             replay.add(row.entity)
             self._report.notifications += 1
-            if self._report.notifications % _EVERY == 0:
-                show(self._report.looked_at, f"{self._report.notifications:,} notifications")
+            show(self._report.looked_at, f"{self._report.notifications:,} notifications")
         self._compare(replay)
         without = map(of_inbox_key, self._fingerprints)  # what is left of them
         return self._suspects + [application_id for application_id in without if application_id]
