@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, get_args
 
 from console.publisher.causes import causes
 from console.publisher.row import TRANSIENT, Row, time_of
-from console.publisher.timeline import Operation, meaning
+from console.publisher.timeline import Operation, ended, meaning
 from webhook.entities import InboxEntry
 from webhook.notification import ProvisioningState
 from webhook.notification import time_of as order_time
@@ -90,6 +90,8 @@ class Summary:
         causes: of the errors nested in those, likewise.
         days: how many deployments succeeded and failed, by the day (UTC) on which they ended, where any did.
         times: None where none that succeeded has a known beginning.
+        ended_before: the day (UTC) before the period on which the newest deployment ended that is still an
+            application's latest event; None where there is none. Others may have ended later: rows do not know them.
     """
 
     now: datetime
@@ -106,6 +108,7 @@ class Summary:
     without_code: int
     days: Mapping[date, tuple[int, int]]
     times: Times | None
+    ended_before: date | None
 
     @property
     def succeeded(self) -> int:
@@ -170,6 +173,7 @@ class Summary:
                 "succeeded": self.succeeded,
                 "failed": self.failures,
                 "successRate": self.success_rate,
+                "endedBefore": self.ended_before and f"{self.ended_before}",
                 "days": {
                     f"{day}": {"succeeded": succeeded, "failed": failed}
                     for day, (succeeded, failed) in self.days.items()
@@ -206,6 +210,7 @@ class Figures:
         self._under_way: dict[Operation, str] = {}
         self._days: dict[str, list[int]] = {}
         self._seconds = array("d")
+        self._ended_before = ""
 
     @property
     def reads_from(self) -> str:
@@ -218,6 +223,8 @@ class Figures:
         state = row.state if row.state in STATES else "unknown"
         self._states[state] += 1
         self._offers.setdefault(Offer.of(row), Counter())[state] += 1
+        if self._ended_before < row.event_time < self._from and _ends_deployment(row):
+            self._ended_before = row.event_time
         if row.failed:
             self._failed["deletion" if row.failed == "deletion" else "deployment"] += 1
             self._add_error(row)
@@ -254,8 +261,8 @@ class Figures:
         operation, ends, began = meaning(entry, self._under_way)
         if operation != "deployment" or not ends or entry.order < self._from:
             return
-        ended = time_of(order_time(entry.order))
-        if ended is None:
+        end = time_of(order_time(entry.order))
+        if end is None:
             return  # the form is that of an order key, but there is no such day
         day = self._days.setdefault(entry.order[:10], [0, 0])
         if entry.provisioning_state == "Failed":
@@ -263,7 +270,7 @@ class Figures:
             return
         day[0] += 1
         if began is not None and (beginning := time_of(order_time(began))) is not None:
-            self._seconds.append((ended - beginning).total_seconds())
+            self._seconds.append((end - beginning).total_seconds())
 
     def summary(self) -> Summary:
         """Give the figures so far."""
@@ -284,6 +291,7 @@ class Figures:
             without_code=self._without_code,
             days={date.fromisoformat(day): (each[0], each[1]) for day, each in sorted(self._days.items())},
             times=_times(self._seconds),
+            ended_before=(before := time_of(self._ended_before)) and before.date(),
         )
 
 
@@ -295,6 +303,10 @@ def order_text(moment: datetime) -> str:
 def nearest_rank(ranked: Sequence[float], share: float) -> float:
     """Give the least of the values that this share of them does not exceed."""
     return ranked[max(math.ceil(share * len(ranked)), 1) - 1]
+
+
+def _ends_deployment(row: Row) -> bool:
+    return ended(row.event_type, row.state) == "deployment" and time_of(row.event_time) is not None
 
 
 def _times(seconds: Sequence[float]) -> Times | None:

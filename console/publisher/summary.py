@@ -238,6 +238,11 @@ def _deployments(found: Summary, width: int, glyphs: charts.Glyphs) -> Iterator[
     rate, times = found.success_rate, found.times
     if rate is None:
         yield Text(f"{_INDENT}none ended in that time")
+        if day := found.ended_before:
+            yield Text(
+                f"{_INDENT}the newest that is still an application's latest event ended on {day}: "
+                f"`managedapps summary --since {day.replace(day=1)}`"
+            )
         return
     yield Text(f"{_INDENT}{percent(rate)} succeeded: {found.succeeded:,}, and {found.failures:,} failed")
     if times:

@@ -79,6 +79,11 @@ def meaning(entry: InboxEntry, under_way: dict[Operation, str]) -> tuple[Operati
     return None, False, None
 
 
+def ended(event_type: str, provisioning_state: str) -> Operation | None:
+    """Tell what an event of this pair ends, if anything."""
+    return _ENDS.get((event_type, provisioning_state))
+
+
 def steps(entries: Iterable[InboxEntry]) -> Iterator[Step]:
     """Give the steps of one application, whose notifications come in the order of their order keys."""
     under_way: dict[Operation, str] = {}

@@ -319,9 +319,29 @@ def test_the_json_holds_every_figure() -> None:
         "succeeded": 1,
         "failed": 1,
         "successRate": 0.5,
+        "endedBefore": None,
         "days": {"2026-03-26": {"succeeded": 1, "failed": 1}},
         "seconds": {"measured": 1, "median": 420, "p95": 420, "slowest": 420},
     }
+
+
+@pytest.mark.parametrize(
+    ("rows", "day"),
+    [
+        ([], None),
+        ([row("a", age=timedelta(days=40)), row("b", "Failed", age=timedelta(days=35))], date(2026, 2, 24)),
+        ([row("a", age=timedelta(days=40)), row("b", "Accepted", age=timedelta(days=35))], date(2026, 2, 19)),
+        ([row("a", "Failed", age=timedelta(days=40), eventType="DELETE")], None),
+        ([row("a", "Deleted", age=timedelta(days=40))], None),
+        ([row("a", eventType="PATCH", age=timedelta(days=40))], None),
+        ([row("a", age=timedelta(days=29)), row("b", order="2099-01-01T00:00:00.0000000Z|1|00000000")], None),
+        ([row("a", order="1999-13-41T00:00:00.0000000Z|1|00000000")], None),
+        ([row("a", age=timedelta(days=40)), row("b", order="2026-02-31T"), row("c", order=None)], date(2026, 2, 19)),
+    ],
+)
+def test_rows_know_when_a_deployment_ended_before_the_period(rows: list[Row], day: date | None) -> None:
+    """Whoever finds none in the period should know where to look; updates, deletions and nonsense end no deployment."""
+    assert figures_of(rows, []).ended_before == day
 
 
 def test_a_million_notifications_take_seconds_and_little_memory() -> None:

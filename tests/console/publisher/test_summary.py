@@ -107,13 +107,17 @@ def test_people_read_the_same_figures(managedapps: Run) -> None:
     assert "\x1b" not in done.out
 
 
-@pytest.mark.usefixtures("filled")
-def test_a_period_without_deployments_says_so_and_still_tells_how_all_stand(managedapps: Run) -> None:
+def test_a_period_without_deployments_says_so_and_still_tells_how_all_stand(filled: Filled, managedapps: Run) -> None:
     """By default it is the last 30 days; the customers are of 2025."""
     done = managedapps("summary")
 
     assert "60 applications" in done.out
     assert "none ended in that time" in done.out
+    truths = [life.truth for life in filled.population if life.truth.event_type == "PUT"]
+    last = max(truth.event_time for truth in truths if truth.provisioning_state != "Accepted")
+    advice = "`managedapps summary --since 2025-01-01`"
+    assert f"the newest that is still an application's latest event ended on {last[:10]}: {advice}\n" in done.out
+    assert " % succeeded: " in managedapps(advice.strip("`").split()[1:]).out
     assert ", 30d)" in done.out
 
 
