@@ -17,7 +17,7 @@ from console.publisher.durations import exact, short
 from console.publisher.find import find
 from console.publisher.listing import shown, state_of, style_of
 from console.publisher.notifications import Notifications
-from console.publisher.row import Row
+from console.publisher.row import Row, utc_text
 from console.publisher.timeline import Step, steps
 from webhook.notification import ApplicationId
 from webhook.settings import Storage
@@ -189,7 +189,7 @@ def _json(known: Known) -> dict[str, Any]:
                 "eventType": step.entry.event_type,
                 "provisioningState": step.entry.provisioning_state,
                 "order": step.entry.order,
-                "receivedAt": step.entry.received_at.isoformat().replace("+00:00", "Z"),
+                "receivedAt": utc_text(step.entry.received_at),
                 "operation": step.operation,
                 "tookSeconds": None if step.took is None else step.took.total_seconds(),
                 "body": _content(step.entry.body),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from console.publisher.row import COLUMNS, text_of
+from console.publisher.row import COLUMNS, text_of, utc_text
 from webhook.entities import BODY_COLUMNS
 from webhook.notification import is_order_key, time_of
 
@@ -42,7 +42,7 @@ class Columns:
             key = record[order]
             record[name] = time_of(key) if key is not None and is_order_key(key) else None
         if "receivedAt" in record and isinstance(received := entity.get("receivedAt"), datetime):
-            record["receivedAt"] = received.isoformat(timespec="microseconds").replace("+00:00", "Z")
+            record["receivedAt"] = utc_text(received)
         if "body1" in entity:
             record["body"] = "".join(text_of(entity, name) or "" for name in BODY_COLUMNS)
         return record

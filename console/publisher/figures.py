@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 
 from console.publisher.causes import causes
-from console.publisher.row import TRANSIENT, Row, time_of
+from console.publisher.row import TRANSIENT, Row, time_of, utc_text
 from console.publisher.timeline import Operation, ended, meaning
 from webhook.entities import InboxEntry
 from webhook.notification import ProvisioningState
@@ -49,6 +49,15 @@ class Offer(NamedTuple):
         if row.plan_product or row.plan or row.plan_version or not row.application_definition_id:
             return cls(row.plan_product, row.plan, row.plan_version, None)
         return cls(None, None, None, row.application_definition_id.rpartition("/")[2])
+
+    def to_json(self) -> dict[str, str | None]:
+        """Give it for programs, by the names of the table's columns; a definition has its name, and not its ID."""
+        return {
+            "planProduct": self.product,
+            "planName": self.plan,
+            "planVersion": self.version,
+            "applicationDefinitionName": self.definition,
+        }
 
 
 class Stuck(NamedTuple):
@@ -146,13 +155,13 @@ class Summary:
         """Give it for programs."""
         times = self.times
         return {
-            "time": self.now.isoformat(),
-            "since": self.since.isoformat(),
+            "time": utc_text(self.now),
+            "since": utc_text(self.since),
             "applications": self.applications,
             "states": dict(self.states),
             "failed": dict(self.failed),
             "plans": [
-                {**offer._asdict(), "applications": sum(states.values()), "states": dict(states)}
+                {**offer.to_json(), "applications": sum(states.values()), "states": dict(states)}
                 for offer, states in self.offers.items()
             ],
             "stuck": {

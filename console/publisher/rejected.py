@@ -16,6 +16,7 @@ from console.ending import Ending, ending
 from console.publisher import grid
 from console.publisher.listing import AsJson
 from console.publisher.rejections import Retry, Run, chosen, read, rejections, said
+from console.publisher.row import utc_text
 from console.publisher.spool import Spool
 from webhook.rejection import BODY_LIMIT, Rejection
 from webhook.settings import Storage
@@ -130,7 +131,7 @@ async def _collect(
         with output.progress("Reading", "refused bodies read") as show:
             async for rejection in rejections(tables, earliest, lambda _, flaw: output.say(f"Warning: {flaw}.")):
                 if text := text_of(rejection):
-                    spool.add(rejection.received_at.isoformat(), text)
+                    spool.add(utc_text(rejection.received_at), text)
                     count += 1
                 seen += 1
                 show(seen)
@@ -192,12 +193,12 @@ def facts(rejection: Rejection) -> dict[str, Any]:
     return {
         "day": rejection.day,
         "id": rejection.digest,
-        "receivedAt": rejection.received_at.isoformat(),
+        "receivedAt": utc_text(rejection.received_at),
         "reason": rejection.reason,
         "size": rejection.size,
         "truncated": rejection.truncated,
         "errors": list(rejection.errors),
-        "recordedAt": rejection.recorded_at and rejection.recorded_at.isoformat(),
+        "recordedAt": rejection.recorded_at and utc_text(rejection.recorded_at),
     }
 
 

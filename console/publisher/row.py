@@ -129,6 +129,11 @@ def time_of(text: str) -> datetime | None:
         return None
 
 
+def utc_text(time: datetime) -> str:
+    """Give a time as every command does for programs: ISO 8601, in UTC, with 6 fractional digits and a Z."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def text_of(entity: Mapping[str, Any], column: str) -> str | None:
     """Give a column as text, whatever somebody wrote there; None where it is missing."""
     value = entity.get(column)

@@ -1,7 +1,7 @@
 """What an export holds of a row: the same columns whatever the row is."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -146,3 +146,12 @@ def test_values_of_other_types_become_text() -> None:
     assert (record["planVersion"], record["errorCode"]) == ("1", "b'\\xff'")
     assert record["error"] == "2026-03-01 00:00:00+00:00"
     assert NOTIFICATIONS.record({**ENTRY, "receivedAt": "lately"})["receivedAt"] == "lately"
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-8))])
+@pytest.mark.parametrize(("microsecond", "fraction"), [(0, "000000"), (120, "000120")])
+def test_a_time_has_the_same_form_everywhere(zone: timezone, microsecond: int, fraction: str) -> None:
+    """Also where its fraction is zero, which Python leaves out."""
+    time = datetime(2026, 3, 1, 10, 0, 0, microsecond, tzinfo=UTC).astimezone(zone)
+
+    assert row.utc_text(time) == f"2026-03-01T10:00:00.{fraction}Z"

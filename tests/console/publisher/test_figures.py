@@ -70,6 +70,16 @@ def test_an_application_of_the_service_catalog_counts_under_the_name_of_its_defi
     found = figures_of([row(name, **bare, applicationDefinitionId=definition.format(name)) for name in ("a", "b")], [])
 
     assert found.offers == {Offer(None, None, None, "orders"): {"Succeeded": 2}}
+    assert found.to_json()["plans"] == [
+        {
+            "planProduct": None,
+            "planName": None,
+            "planVersion": None,
+            "applicationDefinitionName": "orders",
+            "applications": 2,
+            "states": {"Succeeded": 2},
+        }
+    ]
 
 
 def test_a_deletion_that_failed_is_told_apart_from_a_deployment_that_did() -> None:
@@ -308,6 +318,7 @@ def test_the_json_holds_every_figure() -> None:
     rows = [row("a", "Failed", error='{"code":"X","details":[{"code":"Y"}]}'), row("b", "Deleting", age=3 * HOUR)]
     found = json.loads(json.dumps(figures_of(rows, entries).to_json()))
 
+    assert (found["time"], found["since"]) == ("2026-03-31T12:00:00.000000Z", "2026-03-01T12:00:00.000000Z")
     assert found["applications"] == 2
     assert found["states"] == {"Accepted": 0, "Succeeded": 0, "Failed": 1, "Deleting": 1, "Deleted": 0}
     assert found["stuck"]["afterSeconds"] == 7_200

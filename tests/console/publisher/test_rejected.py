@@ -30,6 +30,7 @@ pytest.importorskip("rich", reason="rich is not installed: the console is an opt
 
 from console.publisher import rejected, rejections
 from console.publisher.rejections import Attempt, Key, Retry
+from console.publisher.row import utc_text
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -135,7 +136,7 @@ def test_the_list_can_begin_at_a_time(account: Storage, managedapps: Run) -> Non
     assert listed("7d") == [HUGE.digest, FIELD.digest, NONSENSE.digest]
     assert listed("2h") == [HUGE.digest]
     assert listed("30m") == []
-    assert listed(FIELD.received_at.isoformat()) == [HUGE.digest, FIELD.digest]
+    assert listed(utc_text(FIELD.received_at)) == [HUGE.digest, FIELD.digest]
     assert managedapps("rejected", "list", "--since", "soon").status == 2
 
 
@@ -147,12 +148,12 @@ def test_the_list_as_json_has_every_error(account: Storage, managedapps: Run) ->
         {
             "day": FORMER.day,
             "id": FORMER.digest,
-            "receivedAt": FORMER.received_at.isoformat(),
+            "receivedAt": utc_text(FORMER.received_at),
             "reason": "invalid",
             "size": len(VALID),
             "truncated": False,
             "errors": UNKNOWN,
-            "recordedAt": (NOW - DAY).isoformat(),
+            "recordedAt": utc_text(NOW - DAY),
         }
     ]
 

@@ -63,9 +63,9 @@ def test_the_figures_are_what_is_true_of_the_customers(filled: Filled, managedap
     )
     assert sum(each["applications"] for each in found["plans"]) == 60
     assert {
-        (each["product"], each["plan"], each["version"]): each["applications"]
+        (each["planProduct"], each["planName"], each["planVersion"]): each["applications"]
         for each in found["plans"]
-        if each["plan"]
+        if each["planName"]
     } == Counter((truth.plan["product"], truth.plan["name"], truth.plan["version"]) for truth in truths if truth.plan)
     assert found["failed"] == {
         "deployment": sum((each.event_type, each.provisioning_state) == ("PUT", "Failed") for each in truths),
