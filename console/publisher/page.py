@@ -16,7 +16,7 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from console.publisher.causes import causes
-from console.publisher.durations import exact, short
+from console.publisher.durations import exact, option, short
 from console.publisher.figures import BOUNDS, Outcomes, Summary
 from console.publisher.listing import state_of
 from console.publisher.row import Row
@@ -172,7 +172,7 @@ def _view(found: Summary, shown: int) -> dict[str, Any]:
         "times": _times(found),
         "codes": _bars([(code, number, "bad") for code, number in list(found.codes.items())[:_MOST_CODES]]),
         "causes": _bars([(code, number, "bad") for code, number in list(found.causes.items())[:_MOST_CODES]]),
-        "stuck_after": short(found.stuck_after),
+        "stuck_after": option(found.stuck_after),
         "stuck": [
             {
                 "state": each.row.state,
@@ -219,7 +219,7 @@ def _key(found: Summary) -> list[_Figure]:
             f"{counted(found.failed['deployment'], 'deployment')}, {counted(found.failed['deletion'], 'deletion')}",
             alarm=failed > 0,
         ),
-        _Figure("Stuck now", f"{stuck:,}", f"for longer than {short(found.stuck_after)}", alarm=stuck > 0),
+        _Figure("Stuck now", f"{stuck:,}", f"for longer than {option(found.stuck_after)}", alarm=stuck > 0),
     ]
 
 

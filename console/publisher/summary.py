@@ -14,7 +14,7 @@ from rich.text import Text
 
 from console import account, options, output
 from console.publisher import charts, grid
-from console.publisher.durations import exact, short
+from console.publisher.durations import exact, option, short
 from console.publisher.figures import Figures, Summary
 from console.publisher.listing import style_of
 from console.publisher.notifications import Notifications
@@ -264,7 +264,7 @@ def _deployments(found: Summary, width: int, glyphs: charts.Glyphs) -> Iterator[
 
 
 def _stuck(found: Summary) -> Iterator[Text]:
-    after = short(found.stuck_after)
+    after = option(found.stuck_after)
     if not found.stuck:
         yield Text(f"\nStuck: no application has been Accepted or Deleting for longer than {after}", _HEADING)
         return

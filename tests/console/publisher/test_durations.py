@@ -1,10 +1,11 @@
 """Durations in words."""
 
+import random
 from datetime import timedelta
 
 import pytest
 
-from console.publisher.durations import exact, short
+from console.publisher.durations import exact, option, short
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,36 @@ from console.publisher.durations import exact, short
         (-30, "-30s", "-30 s"),
         (-3_661, "-1h1m", "-1 h 1 min 1 s"),
         (119.6, "1m", "2 min"),
+        (59.9994, "59s", "59.999 s"),
+        (59.9999, "59s", "1 min"),
     ],
 )
 def test_a_duration_is_short_in_a_table_and_exact_where_it_matters(seconds: float, coarse: str, fine: str) -> None:
     """An age is glanced at; how long a deployment took is compared."""
     assert (short(timedelta(seconds=seconds)), exact(timedelta(seconds=seconds))) == (coarse, fine)
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (timedelta(0), "0s"),
+        (timedelta(seconds=90), "1m30s"),
+        (timedelta(hours=2), "2h"),
+        (timedelta(days=7), "7d"),
+        (timedelta(days=1, milliseconds=1_500), "1d1.5s"),
+    ],
+)
+def test_a_duration_reads_well_as_an_options_value(time: timedelta, text: str) -> None:
+    """It stands in advice that is to be copied."""
+    assert option(time) == text
+
+
+def test_as_an_options_value_a_duration_means_the_same() -> None:
+    """A rounded one would select others."""
+    pytest.importorskip("typer", reason="typer is not installed: the console is an optional extra")
+    from console.options import duration  # noqa: PLC0415 - cannot be imported without it
+
+    chance = random.Random(3)
+    times = [timedelta(microseconds=chance.randrange(10 ** chance.randrange(1, 16))) for _ in range(5_000)]
+
+    assert [time for time in times if duration(option(time)) != time] == []

@@ -13,7 +13,7 @@ from console.publisher.figures import Figures, nearest_rank
 from tests.console.conftest import Run
 from tests.console.publisher import stored
 from tests.console.publisher.conftest import Filled
-from tests.events import NOW, application_id, notification
+from tests.events import NOW, application_id, body, notification
 from webhook.application import Application
 from webhook.notification import Notification
 from webhook.settings import Storage
@@ -136,6 +136,24 @@ def test_what_is_stuck_is_named(storage: Storage, managedapps: Run, elsewhere: p
     named = [line.split()[0::4] for line in done.out.splitlines() if "rg-orders" in line]
     assert named == [["Accepted", "slow"], ["Deleting", "tough"]]
     assert "Stuck: no application" in managedapps("summary", "--stuck", "5000w").out
+
+
+def test_what_is_stuck_is_listed_by_the_command_that_is_advised(
+    storage: Storage, managedapps: Run, elsewhere: pytest.MonkeyPatch
+) -> None:
+    """A rounded duration would list others."""
+    elsewhere.setenv("STATE_STORAGE", storage.connection_string or "")
+    now = datetime.now(UTC)
+    for number in range(13):
+        begun = now - timedelta(seconds=65 if number == 0 else 600)
+        changes = {"applicationId": application_id(f"slow-{number}"), "eventTime": f"{begun:%Y-%m-%dT%H:%M:%S}Z"}
+        store(storage, Notification.from_body(body(**changes), now=now))
+    done = managedapps("summary", "--stuck", "90s")
+    advice = done.out.partition("and 2 more: `managedapps ")[2].partition("`")[0].split()
+
+    assert "Stuck: 12 applications Accepted or Deleting for longer than 1m30s\n" in done.out
+    assert advice == ["list", "--stuck", "1m30s"]
+    assert len(json.loads(managedapps(advice, "--json").out)) == 12
 
 
 def test_without_applications_it_says_how_to_get_some(
