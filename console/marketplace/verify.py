@@ -1,7 +1,7 @@
 """Comparing the webhook's tables with the truth: every row and every entry of the inbox, of this run's customers.
 
-The only module of the console that knows the webhook's code, and of that only how its tables are read. It never writes,
-and looks at no application but those of the run.
+The only module of the marketplace that knows the webhook's code, and of that only how its tables are read. It never
+writes, and looks at no application but those of the run.
 """
 
 from collections import defaultdict

@@ -24,7 +24,7 @@ from console.publisher.summary import by_plan, counted, percent, standing
 from console.publisher.timeline import Step
 from webhook.notification import shorten
 
-NONE = "\N{EN DASH}"
+DASH = "\N{EN DASH}"
 """What stands where there is nothing."""
 
 _FILLS = {"Succeeded": "good", "Failed": "bad", "Accepted": "busy", "Deleting": "going", "Deleted": "gone"}
@@ -114,7 +114,7 @@ def render(found: Summary, applications: Iterable[str], shown: int) -> Iterator[
     style, script = (_part(f"report.{kind}") for kind in ("css", "js"))
     return environment.get_template("report.html").generate(
         **_view(found, shown),
-        nothing=NONE,
+        nothing=DASH,
         policy=(
             f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
             "base-uri 'none'; form-action 'none'"
@@ -207,10 +207,10 @@ def _key(found: Summary) -> list[_Figure]:
     ended = counted(found.succeeded + found.failures, "deployment")
     return [
         _Figure("Applications", f"{found.applications:,}", f"{found.states['Succeeded']:,} of them Succeeded"),
-        _Figure("Success rate", NONE if rate is None else percent(rate), f"{found.succeeded:,} of {ended}"),
+        _Figure("Success rate", DASH if rate is None else percent(rate), f"{found.succeeded:,} of {ended}"),
         _Figure(
             "Time to deploy",
-            exact(timedelta(seconds=times.median)) if times else NONE,
+            exact(timedelta(seconds=times.median)) if times else DASH,
             f"median; p95 {exact(timedelta(seconds=times.p95))}" if times else "",
         ),
         _Figure(

@@ -26,13 +26,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-COLUMNS = (
+LISTED = (
     grid.Column("RECEIVED", 10),
     grid.Column("ID", 8),
     grid.Column("REASON", 7),
     grid.Column("SIZE", 4),
     grid.Column("FIRST ERROR", 12, first=True),
 )
+"""What the list shows of each."""
+
 RECORDED = grid.Column("RECORDED", 8)
 """The one column more where those are listed, too, that were recorded since."""
 
@@ -158,7 +160,7 @@ class _Lines:
 
     def __init__(self, *, recorded: bool) -> None:
         self._out, self._recorded = output.console(), recorded
-        self._columns = (*COLUMNS[:-1], RECORDED, COLUMNS[-1]) if recorded else COLUMNS
+        self._columns = (*LISTED[:-1], RECORDED, LISTED[-1]) if recorded else LISTED
         self._widths = [len(column.heading) for column in self._columns]
 
     def text(self, rejection: Rejection) -> str:

@@ -22,7 +22,7 @@ from console.publisher.application import error_of
 from console.publisher.figures import Figures
 from console.publisher.notifications import Notifications
 from console.publisher.row import Row
-from console.publisher.summary import NOTHING, begin, counted
+from console.publisher.summary import NO_APPLICATION_YET, begin, counted
 from console.publisher.timeline import steps
 from webhook.entities import InboxEntry
 from webhook.settings import Storage
@@ -74,7 +74,7 @@ def report(  # noqa: PLR0913 - the options of a command
     listed = counted(collection.chosen, "application")
     output.say(f"Wrote {'standard output' if output_ == '-' else output_}: {listed}, {_in_words(size)}.")
     if not collection.chosen:
-        output.say(NOTHING)
+        output.say(NO_APPLICATION_YET)
 
 
 class _Listed(NamedTuple):

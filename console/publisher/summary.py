@@ -42,7 +42,7 @@ FETCHED = (
 )
 """The columns of a row that count."""
 
-NOTHING = "No application yet: the first notification makes one. `managedapps simulate` sends some."
+NO_APPLICATION_YET = "No application yet: the first notification makes one. `managedapps simulate` sends some."
 
 _HEADING = "bold"
 _GOOD, _BAD = "green", "red"
@@ -75,7 +75,7 @@ def summary(
     if json_:
         output.print_json(found.to_json())
     elif not found.applications:
-        output.say(NOTHING)
+        output.say(NO_APPLICATION_YET)
     else:
         out = output.console()
         for line in lines(found, out):
