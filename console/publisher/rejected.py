@@ -22,7 +22,8 @@ from webhook.rejection import BODY_LIMIT, Rejection
 from webhook.settings import Storage
 
 app = typer.Typer(
-    help="Bodies that were refused, and kept: list them, show one, record them after an upgrade.",
+    help="Bodies that were refused, and kept: list them, show one, record them after an upgrade.\n\n"
+    "Example: managedapps rejected list --since 7d",
     rich_markup_mode="markdown",
 )
 

@@ -628,3 +628,12 @@ def test_what_was_done_is_said_when_it_ends_early(
     else:
         assert done.err.startswith(f"{said}managedapps: storage is down. ")
     assert len(stored(account)[1]) == 1
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["show"], ["retry"]])
+def test_help_has_an_example(command: list[str], managedapps: Run) -> None:
+    """To copy, for the group too."""
+    done = managedapps("rejected", command, "--help")
+
+    assert done.status == 0
+    assert f"Example: managedapps {' '.join(['rejected', *command])} " in done.out
