@@ -12,7 +12,7 @@ from console.publisher.replay import Flaw
 from webhook.entities import Difference
 from webhook.notification import shorten
 
-Outcome = Literal["inserted", "rewritten", "would be inserted", "would be rewritten", "left"]
+Outcome = Literal["inserted", "rewritten", "would be inserted", "would be rewritten", "kept", "left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Finding:
         differences: the columns of the row that were not what they should be.
         flaws: notifications that could not be used.
         reason: why the row was left as it is.
+        alone: order keys of events that the row names and the inbox lacks.
+        kept: the row keeps what it alone knows of these.
     """
 
     application: str
@@ -34,6 +36,8 @@ class Finding:
     differences: Sequence[Difference] = ()
     flaws: Sequence[Flaw] = ()
     reason: str | None = None
+    alone: Sequence[str] = ()
+    kept: bool = False
 
     def lines(self, limit: int | None = None) -> Iterator[str]:
         """Say it, a line for each difference, each of which names the application.
@@ -43,6 +47,8 @@ class Finding:
         """
         if self.missing:
             yield self._line("the row is missing")
+        for order in self.alone:
+            yield self._line(f"the row names {order}, which the inbox lacks")
         for column, found, expected in self.differences:
             should = "should not be there" if expected is None else f"should be {_said(expected, limit)}"
             yield self._line(f"{column} is {_said(found, limit)}, and {should}")
@@ -54,14 +60,16 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """Give it for programs."""
         return {
-            "application": self.application,
+            "applicationId": self.application,
             "outcome": self.outcome,
             "missing": self.missing,
             "differences": [
                 {"column": column, "is": found, "shouldBe": expected} for column, found, expected in self.differences
             ],
-            "unusable": [{"notification": row_key, "reason": reason} for row_key, reason in self.flaws],
+            "unusable": [{"order": row_key, "reason": reason} for row_key, reason in self.flaws],
             "reason": self.reason,
+            "inboxLacks": list(self.alone),
+            "kept": self.kept,
         }
 
     def _line(self, text: str) -> str:
@@ -79,6 +87,7 @@ class Report:
         suspected: rows that seemed wrong, and were not looked at a second time yet.
         writing: writes of which it is not known whether they were done.
         unsettled: rows that were written, and not looked at once more yet.
+        complete: all that was to be done was done.
     """
 
     rows: int = 0
@@ -88,10 +97,16 @@ class Report:
     suspected: int = 0
     writing: int = 0
     unsettled: int = 0
+    complete: bool = False
 
     def count(self, outcome: Outcome) -> int:
         """Count the findings with this outcome."""
         return sum(finding.outcome == outcome for finding in self.findings)
+
+    @property
+    def kept(self) -> int:
+        """Count the rows that keep what they alone know."""
+        return sum(finding.kept for finding in self.findings)
 
     def in_order(self) -> list[Finding]:
         """Give the findings by application."""
@@ -101,11 +116,15 @@ class Report:
         """Sum up, and say what is to be done."""
         kinds: tuple[Outcome, ...] = ("rewritten", "inserted", "would be rewritten", "would be inserted")
         parts = [f"{number:,} {kind}" for kind in kinds if (number := self.count(kind))]
+        if self.kept:
+            parts.append(f"{self.kept:,} kept")
         if unclear := sum(finding.outcome == "left" or bool(finding.flaws) for finding in self.findings):
             parts.append(f"{unclear:,} for a person to look at")
-        if not parts and not self.suspected:
+        if not parts and self.complete:
             parts.append("none differs from its notifications")
         yield ", ".join([f"{self.looked_at:,} of {self.rows:,} rows looked at", *parts]) + "."
+        if self.kept:
+            yield "Kept is what rows alone know, of events that the inbox lacks: `--force` takes it from them."
         if self.suspected:
             yield f"{_rows(self.suspected)} not what the notifications say at first sight, and not looked at again."
         if self.writing:
@@ -121,6 +140,7 @@ class Report:
             "notifications": self.notifications,
             "rewritten": self.count("rewritten"),
             "inserted": self.count("inserted"),
+            "kept": self.kept,
             "suspected": self.suspected,
             "beingWritten": self.writing,
             "notLookedAtAgain": self.unsettled,

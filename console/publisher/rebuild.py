@@ -1,11 +1,13 @@
 """The command `rebuild`: rows computed anew from the inbox, and every row that differed."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import INTERRUPTED, account, options, output
+from console import account, options, output
+from console.ending import Ending, ending
 from console.publisher import repair
 from console.publisher.find import FindError, find
 from console.publisher.findings import Report
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _SHOWN = 200  # characters of a value on a terminal
 
 
-def rebuild(
+def rebuild(  # noqa: PLR0913 - the options of a command
     application: Annotated[
         str | None,
         typer.Argument(
@@ -28,6 +30,10 @@ def rebuild(
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; only say what differs.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Take from rows, too, what they alone know: of events that the inbox lacks."),
+    ] = False,
     json_: options.AsJson = False,
     connection: options.Connection = None,
     account_: options.Account = None,
@@ -35,26 +41,20 @@ def rebuild(
     """Compute rows anew from the inbox, and report every row that differed.
 
     The webhook may be at work meanwhile. A row that seems wrong is looked at again after 10 seconds, and once more
-    after it was written. Ends with 1 if any differed.
+    after it was written. What a row knows of an event that the inbox lacks, as after somebody pruned it, stays. Ends
+    with 1 if any differed.
 
     Example: managedapps rebuild --dry-run
     """
     storage, report = account.find(connection, account_), Report()
-    stopped, failure = False, None
-    try:
-        asyncio.run(_rebuild(storage, application, report, dry_run=dry_run))
-    except KeyboardInterrupt:
-        stopped = True
-    except account.AccountError as error:
-        failure = error
-    if report.looked_at or report.findings or not failure:
-        _say(report, stopped=stopped, failed=failure is not None, as_json=json_)
-    if failure:
-        raise failure
-    raise typer.Exit(INTERRUPTED if stopped else int(bool(report.findings)))
+    with ending() as end:
+        asyncio.run(_rebuild(storage, application, report, dry_run=dry_run, force=force))
+    if report.looked_at or report.findings or not end.failure:
+        _say(report, end, as_json=json_)
+    end.leave(int(bool(report.findings)))
 
 
-async def _rebuild(storage: Storage, application: str | None, report: Report, *, dry_run: bool) -> None:
+async def _rebuild(storage: Storage, application: str | None, report: Report, *, dry_run: bool, force: bool) -> None:
     async with account.opened(storage) as tables:
         if application is None:
             survey = Survey(tables, report)
@@ -67,30 +67,33 @@ async def _rebuild(storage: Storage, application: str | None, report: Report, *,
         await repair.Repair(
             tables,
             report,
+            now=lambda: datetime.now(UTC),
             sleep=wait,
             progress=lambda total: output.progress("Looking closely", "rows looked at closely", total),
             dry_run=dry_run,
+            force=force,
         ).run(suspects)
+        report.complete = True
 
 
 async def _one(tables: "Tables", application: str, report: Report) -> ApplicationId:
     application_id = await find(tables, application)
-    sight = await repair.Sight.take(tables, application_id)
+    sight = await repair.Sight.take(tables, application_id, datetime.now(UTC))
     if sight.row is None and not sight.replay.orders:
         raise FindError(f"nothing is known of {output.printable(application_id.text)}: `managedapps list` shows all")
     report.notifications = len(sight.replay.orders)
     return application_id
 
 
-def _say(report: Report, *, stopped: bool, failed: bool, as_json: bool) -> None:
+def _say(report: Report, end: Ending, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({**report.to_json(), "stopped": stopped, "failed": failed})
+        output.print_json({**report.to_json(), **end.to_json()})
     else:
         out = output.console()
         for finding in report.in_order():
             for line in finding.lines(_SHOWN if out.is_terminal else None):
                 out.print(line)
-    if stopped:
+    if end.stopped:
         output.say("Stopped by Ctrl-C.")
     for sentence in report.sentences():
         output.say(sentence)

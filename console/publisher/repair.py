@@ -8,6 +8,9 @@ way or another, within `DEADLINE` seconds. Hence:
 - Nothing is written, or said of a row, that was not seen twice, a pause apart which is longer than any call. What the
   row named at the first look and the inbox lacks at the second is of no call that was under way, but of one that
   failed, which the Marketplace repeats, or of nobody's.
+- What the row alone knows stays: of an event that it names and the inbox lacks, because somebody pruned the inbox, or
+  because its call failed half-way and was never repeated. Only `force` takes it away. But a row that cannot be read, or
+  that names what can be no event, such as one of next year, was damaged by somebody, and is mended.
 - Every write has the condition that the row is still the one that was read.
 - What was written is looked at once more, after another pause. The condition does not hold off a call that leaves the
   row as it is: one whose event the row already had, from a failed call or from somebody's edit that is now gone. The
@@ -18,14 +21,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from console.output import Show
 from console.publisher.findings import Finding, Outcome, Report
 from console.publisher.replay import Replay
+from console.publisher.row import time_of
 from webhook.application import Application, join
 from webhook.entities import Difference, Row, application_of, differences
-from webhook.notification import ApplicationId
+from webhook.notification import CLOCK_SKEW, EARLIEST, ApplicationId
+from webhook.notification import time_of as order_time
 from webhook.receive import DEADLINE
 from webhook.store import ConflictError, StoreError, Where
 
@@ -65,20 +71,29 @@ class Sight:
     Attributes:
         row: None where there is none.
         known: what the row says; None where there is none, or none that can be read.
+        alone: the order keys of the events that the row names and the inbox lacks; none where one of them can be no
+            event's, as somebody then wrote into the row.
+        force: what the row alone knows is not to stay.
     """
 
     row: Row | None
     known: Application | None
     replay: Replay
+    alone: Sequence[str]
+    force: bool
 
     @classmethod
-    async def take(cls, tables: "Tables", application_id: ApplicationId) -> "Sight":
+    async def take(
+        cls, tables: "Tables", application_id: ApplicationId, now: datetime, *, force: bool = False
+    ) -> "Sight":
         """Look at an application: at its row first. Raises StoreError."""
         row = await tables.row(application_id)
         replay = Replay(application_id.inbox_partition_key)
         async for entry in tables.entries(Where("PartitionKey eq @key", {"key": replay.key})):
             replay.add(entry.entity)
-        return cls(row, _known(row, replay.key), replay)
+        known = _known(row, replay.key)
+        lacking = sorted(Trace.of(None, known).named - replay.orders) if replay.application else []
+        return cls(row, known, replay, lacking if all(_possible(order, now) for order in lacking) else (), force)
 
     @property
     def trace(self) -> Trace:
@@ -89,12 +104,18 @@ class Sight:
     def expected(self) -> Application | None:
         """What the row should be; None where that cannot be told.
 
-        Where a notification cannot be used, only the row may know what it said, so that nothing is taken from the row.
+        Where a notification cannot be used or is not there, only the row may know what it said, so that nothing is
+        taken from the row.
         """
         made = self.replay.application
-        if made is None or not self.replay.flaws or self.row is None:
+        if made is None or self.row is None or not (self.replay.flaws or (self.alone and not self.force)):
             return made
         return self.known and join(made, self.known)  # of two registers with the same key, the one that was made
+
+    @property
+    def kept(self) -> bool:
+        """Whether the row knows alone of an event, and keeps that."""
+        return bool(self.alone) and (bool(self.replay.flaws) or not self.force)
 
     @property
     def differences(self) -> list[Difference]:
@@ -113,6 +134,12 @@ class Sight:
         if self.known is None:
             return self.trace.version == trace.version
         return self.trace.named - self.replay.orders <= trace.named
+
+
+def _possible(order: str, now: datetime) -> bool:
+    """Tell whether an event can have this order key, by the rule for those that come."""
+    time = time_of(order_time(order))
+    return time is not None and EARLIEST <= time <= now + CLOCK_SKEW
 
 
 def _known(row: Row | None, key: str) -> Application | None:
@@ -142,7 +169,9 @@ class Repair:
 
     Args:
         report: is told what is found and done.
+        now: the time, in UTC.
         dry_run: write nothing.
+        force: take from rows what they alone know.
         pause: seconds between two looks; longer than any call of the webhook takes.
         sleep: waits for a number of seconds.
         progress: shows how many of so many were looked at.
@@ -153,12 +182,14 @@ class Repair:
         tables: "Tables",
         report: Report,
         *,
+        now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         progress: Callable[[int], AbstractContextManager[Show]],
         pause: float = PAUSE,
         dry_run: bool = False,
+        force: bool = False,
     ) -> None:
-        self._tables, self._report, self._dry_run = tables, report, dry_run
+        self._tables, self._report, self._now, self._dry_run, self._force = tables, report, now, dry_run, force
         self._pause, self._sleep, self._progress = pause, sleep, progress
 
     async def run(self, suspects: Sequence[ApplicationId]) -> None:
@@ -194,11 +225,12 @@ class Repair:
 
     async def _look_at(self, case: _Case, *, last: bool) -> bool:
         """Look at an application, and do what can be done now; tell whether it has to be looked at again."""
-        sight = await Sight.take(self._tables, case.application_id)
+        sight = await Sight.take(self._tables, case.application_id, self._now(), force=self._force)
         expected, seen_before = sight.expected, case.trace
         if expected is None and sight.row is None and not sight.replay.orders:
             return self._close(case)  # nothing is there any more
-        if expected is not None and sight.row is not None and not sight.differences:
+        right = expected is not None and sight.row is not None and not sight.differences
+        if right and (case.written or not sight.alone):  # what it alone knows may be of a call that is under way
             if sight.replay.flaws and not case.written:
                 self._find(case, sight, "left")
             return self._close(case)
@@ -215,11 +247,19 @@ class Repair:
             self._find(case, sight, "left", "it changes all the time. Run it again")
             return self._close(case)
         if sight.settled_since(seen_before):
-            if self._dry_run:
-                self._find(case, sight, "would be rewritten" if sight.row else "would be inserted")
-                return self._close(case)
-            await self._write(case, sight, expected)
+            return await self._settle(case, sight, expected)
         return True
+
+    async def _settle(self, case: _Case, sight: Sight, expected: Application) -> bool:
+        """Do what is to be done, now that nothing is under way; tell whether to look again."""
+        if sight.row and not sight.differences:
+            self._find(case, sight, "kept")
+        elif self._dry_run:
+            self._find(case, sight, "would be rewritten" if sight.row else "would be inserted")
+        else:
+            await self._write(case, sight, expected)
+            return True
+        return self._close(case)
 
     async def _write(self, case: _Case, sight: Sight, expected: Application) -> None:
         """Write the row, unless somebody else does first."""
@@ -249,6 +289,8 @@ class Repair:
                 sight.differences,
                 sight.replay.flaws,
                 reason,
+                () if outcome == "left" else sight.alone,
+                kept=outcome != "left" and sight.kept,
             )
         )
 

@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 from azure.data.tables import TableServiceClient, UpdateMode
 
+from bench.table_service import table_service
 from console.marketplace import verify
 from console.marketplace.lives import Life
 from tests import events
 from tests.console.conftest import Run
-from tests.console.publisher.conftest import Filled
+from tests.console.publisher.conftest import Filled, struck
+from tests.relay import Fault
+from tests.tools.conftest import needs_signals
 from webhook.notification import Notification
 from webhook.record import Memory, Recorder
 from webhook.settings import Storage
@@ -143,7 +146,8 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     "a column that is gone": (changed(planName=None), ["planName is not there, and should be "]),
     "an order of the future": (changed(order=FUTURE), [f"order is {FUTURE}, and should be 2025-"]),
     "a plan of the future": (changed(planOrder=FUTURE, planName=""), ["planName is empty, and ", "planOrder is 2099-"]),
-    "an earlier beginning": (changed(firstOrder="2001" + FUTURE[4:]), ["firstOrder is 2001-"]),
+    "an earlier beginning": (changed(firstOrder="1999" + FUTURE[4:]), ["firstOrder is 1999-"]),
+    "a day that never was": (changed(firstOrder="2024-02-30" + FUTURE[10:]), ["firstOrder is 2024-02-30T"]),
     "no order": (changed(order="soon"), ["order is soon, and should be "]),
     "no ID": (changed(applicationId="x"), ["applicationId is x, and should be "]),
     "another's ID": (
@@ -206,7 +210,7 @@ def test_all_rows_come_back_from_the_inbox(own: Filled, managedapps: Run) -> Non
     assert done.status == 1
     assert (report["rows"], report["rowsLookedAt"], report["inserted"], report["stopped"]) == (8, 8, 8, False)
     assert [finding["missing"] for finding in report["findings"]] == [True] * 8
-    assert sorted(finding["application"] for finding in report["findings"]) == sorted(
+    assert sorted(finding["applicationId"] for finding in report["findings"]) == sorted(
         life.truth.application_id for life in own.population
     )
     assert wrong(own) == []
@@ -222,8 +226,56 @@ def test_a_row_without_notifications_is_left(own: Filled, hand: Hand, managedapp
 
     assert done.status == 1
     assert done.out.endswith(": the row is left as it is: no notification of it is in the inbox\n")
+    assert done.out.count("\n") == 1
     assert done.err == "8 of 8 rows looked at, 1 for a person to look at.\n"
     assert hand.everything() == before
+
+
+@pytest.mark.parametrize("number", [0, -1], ids=["oldest", "newest"])
+def test_what_only_the_row_knows_stays_unless_it_is_taken_by_force(
+    own: Filled, hand: Hand, managedapps: Run, number: int
+) -> None:
+    """Somebody who prunes the inbox does not mean the rows to go back in time."""
+    life = max(own.population, key=lambda life: len(life.events))
+    entry = hand.entries(life)[number]
+    hand.inbox.delete_entity(entry)
+    before = hand.everything()
+    done, dry = managedapps("rebuild"), managedapps("rebuild", "--dry-run", "--json")
+    would, after = managedapps("rebuild", "--dry-run", "--force"), hand.everything()
+    forced, again = managedapps("rebuild", "--force"), managedapps("rebuild")
+
+    line = f"{life.truth.application_id}: the row names {entry['RowKey']}, which the inbox lacks\n"
+    assert (done.status, dry.status, would.status, forced.status, again.status) == (1, 1, 1, 1, 0)
+    assert done.out == line
+    assert done.err == (
+        "8 of 8 rows looked at, 1 kept.\n"
+        "Kept is what rows alone know, of events that the inbox lacks: `--force` takes it from them.\n"
+    )
+    report = json.loads(dry.out)
+    assert (report["kept"], report["rewritten"]) == (1, 0)
+    assert [(each["outcome"], each["kept"], each["inboxLacks"]) for each in report["findings"]] == [
+        ("kept", True, [entry["RowKey"]])
+    ]
+    assert after == before
+    assert f": the row names {entry['RowKey']}, which the inbox lacks\n" in would.out
+    assert would.err == "8 of 8 rows looked at, 1 would be rewritten.\n"
+    assert forced.out == would.out
+    assert forced.err == "8 of 8 rows looked at, 1 rewritten.\n"
+    assert hand.row(life)["order" if number else "firstOrder"] != entry["RowKey"]
+
+
+def test_a_row_that_alone_knows_something_is_mended_in_all_else(own: Filled, hand: Hand, managedapps: Run) -> None:
+    """To spare it is no reason to leave it broken."""
+    life = max(own.population, key=lambda life: len(life.events))
+    hand.inbox.delete_entity(hand.entries(life)[0])
+    before = hand.row(life)
+    changed(note=5, provisioningState="Accepted")(hand, life)
+    done = managedapps("rebuild")
+
+    assert done.status == 1
+    assert done.err.startswith("8 of 8 rows looked at, 1 rewritten, 1 kept.\n")
+    assert "note is 5, and should not be there" in done.out
+    assert hand.row(life) == before
 
 
 def edit_entry(hand: Hand, life: Life, number: int, **columns: object) -> str:
@@ -388,6 +440,17 @@ def test_what_was_done_is_said_when_storage_fails(
 
 
 # --- interrupted
+
+
+@needs_signals
+def test_ctrl_c_while_rows_are_read_says_nothing_of_them() -> None:
+    """None was compared with anything yet."""
+    pytest.importorskip("typer", reason="typer is not installed: the console is an optional extra")
+    with table_service(1_200) as many:
+        status, err = struck(many.port, Fault.HANG, "rebuild")
+
+    assert status == 130
+    assert err == "Stopped by Ctrl-C.\n0 of 1,000 rows looked at.\n"
 
 
 def stopping_at(monkeypatch: pytest.MonkeyPatch, wait: int) -> None:

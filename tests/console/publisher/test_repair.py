@@ -60,9 +60,15 @@ def unseen(_: int) -> Iterator[Show]:
     yield lambda *_: None
 
 
-def repair_on(tables: Tables, report: Report, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Repair:
+def repair_on(
+    tables: Tables,
+    report: Report,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    *,
+    force: bool = False,
+) -> Repair:
     """Give a repair at the pace of these tests."""
-    return Repair(tables, report, sleep=sleep, progress=unseen, pause=PAUSE)
+    return Repair(tables, report, now=lambda: events.NOW, sleep=sleep, progress=unseen, pause=PAUSE, force=force)
 
 
 # --- the webhook at work beside it
@@ -120,18 +126,18 @@ async def naive(tables: Tables) -> None:
     """Mend rows as one would who is alone with the tables."""
     async for row in tables.rows():
         if application_id := identity(row.entity):
-            sight = await Sight.take(tables, application_id)
+            sight = await Sight.take(tables, application_id, events.NOW, force=True)
             if sight.row and sight.expected and sight.differences:
                 with suppress(ConflictError):
                     await tables.replace_application(sight.expected, sight.row.version)
 
 
-async def careful(tables: Tables) -> Report:
+async def careful(tables: Tables, *, force: bool) -> Report:
     """Mend rows as `managedapps rebuild` does."""
     report = Report()
     survey = Survey(tables, report)
     await survey.read_rows(lambda *_: None)
-    await repair_on(tables, report).run(await survey.read_inbox(lambda *_: None))
+    await repair_on(tables, report, force=force).run(await survey.read_inbox(lambda *_: None))
     return report
 
 
@@ -181,12 +187,13 @@ async def storm(storage: Storage, mend: Callable[[Tables], Awaitable[object]]) -
         return await traffic.lost()
 
 
-def test_no_event_is_lost_while_rows_are_mended(storage: Storage) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_no_event_is_lost_while_rows_are_mended(storage: Storage, *, force: bool) -> None:
     """Calls under way, repeated deliveries, rows that are broken meanwhile: every event is in its row at the end."""
     reports: list[Report] = []
 
     async def mend(tables: Tables) -> None:
-        reports.append(await careful(tables))
+        reports.append(await careful(tables, force=force))
 
     assert asyncio.run(storm(storage, mend)) == []
     assert sum(report.count("rewritten") for report in reports) > 0
@@ -232,7 +239,7 @@ async def without(tables: Tables, notification: Notification) -> None:
 Step = Callable[[Interrupted, Report], Awaitable[None]]
 
 
-def mended(storage: Storage, before: Step, *pauses: Step) -> tuple[Report, Application | None]:
+def mended(storage: Storage, before: Step, *pauses: Step, force: bool = False) -> tuple[Report, Application | None]:
     """Mend a row; others do something before, and in each pause. Gives the report, and the row at the end."""
 
     async def run() -> tuple[Report, Application | None]:
@@ -246,7 +253,7 @@ def mended(storage: Storage, before: Step, *pauses: Step) -> tuple[Report, Appli
                 if step := next(steps, None):
                     await step(tables, report)
 
-            await repair_on(tables, report, sleep).run([ACCEPTED.application_id])
+            await repair_on(tables, report, sleep, force=force).run([ACCEPTED.application_id])
             return report, await row_on(tables)
 
     return asyncio.run(run())
@@ -256,7 +263,8 @@ async def nothing(_tables: Interrupted, _report: Report) -> None:
     """Let time pass."""
 
 
-def test_what_the_inbox_gets_while_one_waits_is_no_damage(storage: Storage) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_what_the_inbox_gets_while_one_waits_is_no_damage(storage: Storage, *, force: bool) -> None:
     """A row is written a moment before its inbox, or after it: to report that would be crying wolf every day."""
 
     async def row_first(tables: Interrupted, _: Report) -> None:
@@ -266,27 +274,58 @@ def test_what_the_inbox_gets_while_one_waits_is_no_damage(storage: Storage) -> N
         assert report.suspected == 1
         await tables.add_notification(SUCCEEDED, events.NOW)
 
-    report, row = mended(storage, row_first, inbox_later)
+    report, row = mended(storage, row_first, inbox_later, force=force)
 
     assert (report.findings, report.suspected) == ([], 0)
     assert row == row_of(ACCEPTED, SUCCEEDED)
 
 
-def test_what_a_failed_call_left_in_the_row_is_taken_back(storage: Storage) -> None:
-    """Its event is not in the inbox; the Marketplace repeats it, or somebody made it up."""
+def test_what_a_failed_call_left_in_the_row_stays(storage: Storage) -> None:
+    """Its event is not in the inbox, but it happened; the same may be true of one that somebody pruned."""
 
     async def failed(tables: Interrupted, _: Report) -> None:
         await without(tables, DELETED)
 
     report, row = mended(storage, failed)
 
-    assert [finding.outcome for finding in report.findings] == ["rewritten"]
+    assert [(finding.outcome, finding.kept) for finding in report.findings] == [("kept", True)]
+    assert (report.findings[0].alone, report.findings[0].differences) == ([DELETED.order], [])
+    assert (report.suspected, report.unsettled) == (0, 0)
+    assert row == row_of(ACCEPTED, DELETED)
+
+
+def test_what_the_row_alone_knows_is_joined_with_what_the_inbox_knows(storage: Storage) -> None:
+    """The row keeps what it has, and gets what it lacks."""
+
+    async def failed(tables: Interrupted, _: Report) -> None:
+        await without(tables, DELETED)
+        await tables.add_notification(SUCCEEDED, events.NOW)
+        await tables.add_notification(event("orders", 3, "PATCH", applicationDefinitionId="d"), events.NOW)
+
+    report, row = mended(storage, failed)
+
+    assert [(finding.outcome, finding.kept) for finding in report.findings] == [("rewritten", True)]
+    assert next(iter(report.sentences())) == "1 of 0 rows looked at, 1 rewritten, 1 kept."
+    assert row == row_of(ACCEPTED, SUCCEEDED, event("orders", 3, "PATCH", applicationDefinitionId="d"), DELETED)
+
+
+def test_what_a_failed_call_left_in_the_row_is_taken_back_by_force(storage: Storage) -> None:
+    """Its event is not in the inbox; the Marketplace repeats it, or somebody made it up."""
+
+    async def failed(tables: Interrupted, _: Report) -> None:
+        await without(tables, DELETED)
+
+    report, row = mended(storage, failed, force=True)
+
+    assert [(finding.outcome, finding.kept) for finding in report.findings] == [("rewritten", False)]
+    assert report.findings[0].alone == [DELETED.order]
     assert ("provisioningState", "Deleted", "Accepted") in report.findings[0].differences
     assert row == row_of(ACCEPTED)
     assert report.unsettled == 0
 
 
-def test_an_event_that_came_while_one_waited_is_not_taken_for_old(storage: Storage) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_an_event_that_came_while_one_waited_is_not_taken_for_old(storage: Storage, *, force: bool) -> None:
     """What the row names and the inbox lacks was not there at the look before: its call may still be under way."""
 
     async def failed(tables: Interrupted, _: Report) -> None:
@@ -301,7 +340,7 @@ def test_an_event_that_came_while_one_waited_is_not_taken_for_old(storage: Stora
         assert await row_on(tables) == row_of(ACCEPTED, SUCCEEDED, DELETED)
         await tables.add_notification(DELETED, events.NOW)
 
-    report, row = mended(storage, failed, another, unchanged)
+    report, row = mended(storage, failed, another, unchanged, force=force)
 
     assert row == row_of(ACCEPTED, DELETED)
     assert report.findings == []
@@ -318,24 +357,24 @@ def test_a_row_that_is_written_meanwhile_is_looked_at_again(storage: Storage) ->
 
         tables.others = others
 
-    report, row = mended(storage, failed)
+    report, row = mended(storage, failed, force=True)
 
     assert row == row_of(ACCEPTED, event("orders", 10, "PUT", "Accepted"))
     assert [finding.outcome for finding in report.findings] == []  # the newer event hid what was wrong
 
 
-@pytest.mark.parametrize("kind", ["superseded", "repeated"])
-def test_an_event_that_leaves_the_row_as_it_was_is_not_lost(storage: Storage, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "force"), [("superseded", False), ("superseded", True), ("repeated", True)])
+def test_an_event_that_leaves_the_row_as_it_was_is_not_lost(storage: Storage, kind: str, *, force: bool) -> None:
     """The condition of the write does not notice it: it was answered with 200 on a row that was wrong.
 
-    What the row says is from a failed call. While that is about to be taken back, an earlier event comes, which the row
-    supersedes, or the failed one comes again. Neither changes the row.
+    What the row says is from somebody's hand or, with force, from a failed call. While that is about to be taken back,
+    an earlier event comes, which the row supersedes, or the failed one comes again. Neither changes the row.
     """
-    comes = SUCCEEDED if kind == "superseded" else DELETED
+    comes = event("orders", 2, plan=None, billingDetails=None) if kind == "superseded" else DELETED
     outcomes: list[str] = []
 
-    async def failed(tables: Interrupted, _: Report) -> None:
-        await without(tables, DELETED)
+    async def wrong(tables: Interrupted, _: Report) -> None:
+        await (without(tables, DELETED) if force else meddle(tables, "orders", 0))
 
         async def others() -> None:
             outcomes.append((await instance(tables).record(comes, events.NOW)).outcome)
@@ -346,12 +385,38 @@ def test_an_event_that_leaves_the_row_as_it_was_is_not_lost(storage: Storage, ki
         assert await row_on(tables) == row_of(ACCEPTED)
         assert report.unsettled == 1
 
-    report, row = mended(storage, failed, nothing, lost_for_now)
+    report, row = mended(storage, wrong, nothing, lost_for_now, force=force)
 
     assert outcomes == ["superseded" if kind == "superseded" else "stored"]
     assert row == row_of(ACCEPTED, comes)
     assert report.unsettled == 0
     assert len(report.findings) == 1
+
+
+def test_an_event_that_was_lost_by_the_write_comes_back_beside_one_that_the_row_alone_knows(storage: Storage) -> None:
+    """The one was answered with 200 while the row was wrong, the call of the other fails after that."""
+    planned = event("orders", 2, billingDetails=None)
+    other = event("orders", 10, "PATCH", plan=None)
+
+    async def wrong(tables: Interrupted, _: Report) -> None:
+        await meddle(tables, "orders", 0)
+        await meddle(tables, "orders", 3)
+
+        async def others() -> None:
+            assert (await instance(tables).record(planned, events.NOW)).outcome == "superseded"
+
+        tables.others = others
+
+    async def failed(tables: Interrupted, _: Report) -> None:
+        assert await row_on(tables) == row_of(ACCEPTED)
+        await without(tables, other)
+
+    report, row = mended(storage, wrong, nothing, failed)
+
+    assert row == row_of(ACCEPTED, planned, other)
+    assert row != row_of(ACCEPTED, other)
+    assert report.unsettled == 0
+    assert [finding.outcome for finding in report.findings] == ["rewritten"]
 
 
 def test_a_row_that_never_rests_is_left_and_said(storage: Storage) -> None:
@@ -381,7 +446,7 @@ def test_a_row_that_never_rests_after_it_was_written_is_said(storage: Storage) -
         looks.append(1)
         await without(tables, event("orders", 10 + len(looks), "PATCH"))
 
-    report, _ = mended(storage, damage, nothing, *[change] * 20)
+    report, _ = mended(storage, damage, nothing, *[change] * 20, force=True)
 
     assert [finding.outcome for finding in report.findings] == ["rewritten"]
     assert report.unsettled == 1
