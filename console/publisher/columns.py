@@ -18,8 +18,8 @@ Record = dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns of a table's export.
+class Layout:
+    """How a table is exported: its columns.
 
     Attributes:
         names: all of them, in their order.
@@ -55,14 +55,14 @@ class Columns:
 _TIMES = {"order": "eventTime", "firstOrder": "firstEventTime"}
 _NAMES = tuple(name for column in COLUMNS for name in (_TIMES.get(column), column) if name)
 
-APPLICATIONS = Columns(
+APPLICATIONS = Layout(
     _NAMES,
     {time: order for order, time in _TIMES.items()},
     _NAMES[: _NAMES.index("firstOrder") + 1],
     tuple(_TIMES.values()),
     COLUMNS,
 )
-NOTIFICATIONS = Columns(
+NOTIFICATIONS = Layout(
     ("PartitionKey", "RowKey", "eventTime", "receivedAt", "eventType", "provisioningState", "body"),
     {"eventTime": "RowKey"},
     ("PartitionKey", "RowKey", "eventTime", "receivedAt", "eventType", "provisioningState", "body"),

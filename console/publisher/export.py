@@ -13,7 +13,7 @@ import typer
 from console import UsageError, account, file, options, output
 from console.ending import ending
 from console.publisher import columns
-from console.publisher.columns import Columns, Record
+from console.publisher.columns import Layout, Record
 from console.publisher.formats import ENDINGS, Format, Writer, format_of, writing
 from console.publisher.selection import Selection
 from webhook.settings import Storage
@@ -71,7 +71,7 @@ def export(  # noqa: PLR0913 - the options of a command
     where = where_of(what, subscription, options.moment(since, datetime.now(UTC)))
     storage = account.find(connection, account_)
     job = _Job(what, where)
-    with ending() as end, file.written(target) as stream, writing(format_, stream, _COLUMNS[what]) as writer:
+    with ending() as end, file.written(target) as stream, writing(format_, stream, _LAYOUTS[what]) as writer:
         with output.progress("Exporting", "exported", quiet=target is None and sys.stdout.isatty()) as show:
             asyncio.run(job.run(storage, writer, show))
         job.formulas = writer.formulas
@@ -84,7 +84,7 @@ def export(  # noqa: PLR0913 - the options of a command
     job.warn()
 
 
-_COLUMNS = {Exported.APPLICATIONS: columns.APPLICATIONS, Exported.NOTIFICATIONS: columns.NOTIFICATIONS}
+_LAYOUTS = {Exported.APPLICATIONS: columns.APPLICATIONS, Exported.NOTIFICATIONS: columns.NOTIFICATIONS}
 
 
 def where_of(what: Exported, subscription: str | None, since: datetime | None) -> Where:
@@ -133,8 +133,8 @@ class _Job:
         size = 0
         async with account.opened(storage) as tables:
             list_ = tables.rows if self.what is Exported.APPLICATIONS else tables.entries
-            async for row in list_(self.where, self._columns.fetched):
-                record = self._columns.record(row.entity)
+            async for row in list_(self.where, self._layout.fetched):
+                record = self._layout.record(row.entity)
                 batch.append(record)
                 size += sum(map(len, filter(None, record.values())))
                 if len(batch) >= _BATCH or size >= _BATCH_SIZE:
@@ -158,15 +158,15 @@ class _Job:
             )
 
     @property
-    def _columns(self) -> Columns:
-        return _COLUMNS[self.what]
+    def _layout(self) -> Layout:
+        return _LAYOUTS[self.what]
 
     def _write(self, writer: Writer, batch: list[Record]) -> None:
         if not batch:
             return
         writer.write(batch)
         self.count += len(batch)
-        lacking = [record for record in batch if self._columns.lacking(record)]
+        lacking = [record for record in batch if self._layout.lacking(record)]
         if lacking and not self.lacking:
             self.first_lacking = f"{lacking[0]['PartitionKey']}, {lacking[0]['RowKey']}"
         self.lacking += len(lacking)

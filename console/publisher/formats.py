@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from console import ConsoleError
-from console.publisher.columns import Columns, Record
+from console.publisher.columns import Layout, Record
 from console.publisher.row import time_of
 
 ROW_GROUP = 16 * 1024 * 1024
@@ -63,7 +63,7 @@ class Writer:
 
 
 @contextmanager
-def writing(format_: Format, stream: BinaryIO, columns: Columns) -> Iterator[Writer]:
+def writing(format_: Format, stream: BinaryIO, layout: Layout) -> Iterator[Writer]:
     """Give the writer of a format, and finish when the block ends well.
 
     Raises:
@@ -74,9 +74,9 @@ def writing(format_: Format, stream: BinaryIO, columns: Columns) -> Iterator[Wri
         case Format.JSONL:
             writer = _Jsonl(stream)
         case Format.CSV:
-            writer = _Csv(stream, columns)
+            writer = _Csv(stream, layout)
         case Format.PARQUET:
-            writer = _Parquet(stream, columns)
+            writer = _Parquet(stream, layout)
     try:
         yield writer
         writer.finish()
@@ -100,11 +100,11 @@ class _Jsonl(Writer):
 
 
 class _Csv(Writer):
-    def __init__(self, stream: BinaryIO, columns: Columns) -> None:
+    def __init__(self, stream: BinaryIO, layout: Layout) -> None:
         self._stream, self._lines = stream, io.StringIO(newline="")
         # RFC 4180; with another end of lines, Python 3.11 leaves a carriage return in a value without quotes
         self._rows = csv.writer(self._lines, lineterminator="\r\n")
-        self._rows.writerow(columns.names)
+        self._rows.writerow(layout.names)
         self._flush()
 
     def write(self, records: Sequence[Record]) -> None:
@@ -120,20 +120,20 @@ class _Csv(Writer):
 
 
 class _Parquet(Writer):
-    def __init__(self, stream: BinaryIO, columns: Columns) -> None:
+    def __init__(self, stream: BinaryIO, layout: Layout) -> None:
         try:
             import pyarrow as pa  # noqa: PLC0415 - large, and an extra of its own
             from pyarrow import parquet  # noqa: PLC0415 - the same
         except ImportError:
             raise MissingPackageError("Parquet needs pyarrow: pip install pyarrow") from None
-        self._columns, self._arrow = columns, pa
-        types = {name: pa.timestamp("us", "UTC") if name in columns.times else pa.string() for name in columns.names}
+        self._layout, self._arrow = layout, pa
+        types = {name: pa.timestamp("us", "UTC") if name in layout.times else pa.string() for name in layout.names}
         self._schema = pa.schema(types.items())
         self._file = parquet.ParquetWriter(stream, self._schema)
         self._batches: list[Any] = []
 
     def write(self, records: Sequence[Record]) -> None:
-        arrays = [self._array(name, [record[name] for record in records]) for name in self._columns.names]
+        arrays = [self._array(name, [record[name] for record in records]) for name in self._layout.names]
         self._batches.append(self._arrow.record_batch(arrays, schema=self._schema))
         if sum(batch.nbytes for batch in self._batches) >= ROW_GROUP:
             self._write_group()
@@ -147,7 +147,7 @@ class _Parquet(Writer):
         self._file.is_open = False  # else it ends the file when it is collected, and says that it could not
 
     def _array(self, name: str, texts: Sequence[str | None]) -> Any:  # noqa: ANN401 - pyarrow has no types
-        if name in self._columns.times:
+        if name in self._layout.times:
             times = [None if text is None else time_of(text) for text in texts]
             return self._arrow.array(times, self._schema.field(name).type)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from console.publisher import row
-from console.publisher.columns import APPLICATIONS, NOTIFICATIONS, Columns
+from console.publisher.columns import APPLICATIONS, NOTIFICATIONS, Layout
 from console.publisher.row import Row
 from tests import events
 from webhook.application import Application, merge
@@ -93,7 +93,7 @@ def test_a_long_body_is_put_together() -> None:
 
 
 @BOTH
-def test_nothing_is_fetched_that_is_not_needed(columns: Columns, entity: Mapping[str, Any]) -> None:
+def test_nothing_is_fetched_that_is_not_needed(columns: Layout, entity: Mapping[str, Any]) -> None:
     """The SDK reads each datetime at leisure, and the times are in the order keys anyway."""
     fetched = {name: value for name, value in entity.items() if name in columns.fetched}
 
@@ -107,7 +107,7 @@ def test_what_is_fetched_of_an_application_is_all_that_is_shown_of_it() -> None:
 
 
 @BOTH
-def test_columns_that_the_service_gives_as_null_are_empty(columns: Columns, entity: Mapping[str, Any]) -> None:
+def test_columns_that_the_service_gives_as_null_are_empty(columns: Layout, entity: Mapping[str, Any]) -> None:
     """Azure names every column that was asked for, Azurite only those that the row has."""
     nulls: dict[str, Any] = dict.fromkeys(columns.fetched)
 
@@ -115,7 +115,7 @@ def test_columns_that_the_service_gives_as_null_are_empty(columns: Columns, enti
 
 
 @BOTH
-def test_a_row_that_somebody_broke_has_all_columns_too(columns: Columns, entity: Mapping[str, Any]) -> None:
+def test_a_row_that_somebody_broke_has_all_columns_too(columns: Layout, entity: Mapping[str, Any]) -> None:
     """It is exported with what there is, and is told apart."""
     for column in set(columns.indispensable) & set(entity) - {"PartitionKey", "RowKey", *columns.orders}:
         without = {name: value for name, value in entity.items() if name != column}
