@@ -51,8 +51,8 @@ class Command:
         return " ".join(words).removesuffix(f" --output {_FILE}")
 
 
-def _console(words: str, table: str) -> Command:
-    return Command(("console", *words.split()), (table,))
+def _console(words: str, *tables: str) -> Command:
+    return Command(("console", *words.split()), tables)
 
 
 QUERIES = tuple(Command(("bench.query", table), (table,)) for table in (APPLICATIONS, INBOX))
@@ -63,6 +63,7 @@ COMMANDS = (
         for what, table in (("applications", APPLICATIONS), ("notifications", INBOX))
         for format_ in ("jsonl", "csv", "parquet")
     ),
+    _console("summary --json --since 2000-01-01", APPLICATIONS, INBOX),
 )
 
 
@@ -146,4 +147,4 @@ def _words(figures: Mapping[str, float]) -> tuple[str, str, str]:
 
 def _in_order() -> list[Command]:
     """Give what was run with each query before what is compared with it."""
-    return [each for query in QUERIES for each in (query, *(one for one in COMMANDS if one.tables == query.tables))]
+    return sorted((*QUERIES, *COMMANDS), key=lambda each: (len(each.tables), each.tables[0] == INBOX))
