@@ -21,6 +21,10 @@ from webhook.tables import Tables
 
 ROOT = Path(__file__).parents[3]
 
+needs_pyarrow = pytest.mark.skipif(
+    find_spec("pyarrow") is None, reason="pyarrow is not installed: an optional extra of its own"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Filled:
