@@ -86,7 +86,13 @@ def own(storage: Storage, elsewhere: pytest.MonkeyPatch) -> Filled:
 def on_a_terminal(columns: int, *arguments: str) -> str:
     """Run the command on a terminal that is so wide, and give what it shows."""
     leader, follower = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "TERM": "xterm-256color",
+        "NO_COLOR": "",
+        "COLUMNS": str(columns),
+        "PYTHONPATH": str(ROOT),
+    }
     with subprocess.Popen(
         [sys.executable, "-m", "console", *arguments], stdout=follower, stderr=follower, env=environment
     ) as process:
