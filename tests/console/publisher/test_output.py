@@ -70,12 +70,12 @@ def test_an_output_that_is_closed_is_a_line() -> None:
 INTERRUPTED = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
+module = sys.argv.pop(1)
 class Finder(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == sys.argv[1]:
+        if name == module:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
-del sys.argv[1]
 """
 """Python code that presses Ctrl-C when a module is about to be loaded."""
 
