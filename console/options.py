@@ -1,17 +1,18 @@
 """The options that several commands have, and the values that people write in them: durations, moments, states."""
 
 import re
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, get_args
 
 import typer
 
 from console.account import ACCOUNT, CONNECTION
-from webhook.notification import ProvisioningState
+from webhook.notification import EARLIEST, ProvisioningState
+
+LONGEST = timedelta(days=36_525)
+"""Longer durations mean no other events, and are taken for this one: what is so long ago is still a date."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_LONGEST = timedelta(days=36_525)  # a hundred years, so that whatever is so long ago is still a date
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -28,27 +29,33 @@ def duration(text: str) -> timedelta:
     parts = _DURATION.findall(text.strip().lower())
     if not parts or _DURATION.sub("", text.strip().lower()).strip():
         raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 2h, 7d or 1h30m")
-    with suppress(OverflowError):
-        found = sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
-        if found <= _LONGEST:
-            return found
-    raise typer.BadParameter(f"{text!r} is too long")
+    try:
+        return min(sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()), LONGEST)
+    except OverflowError:
+        return LONGEST
 
 
-def moment(text: str | None, now: datetime) -> datetime | None:
-    """Read a moment: a date or a time of ISO 8601, in UTC unless it says otherwise, or how long ago it was."""
+def moment(text: str | None, now: datetime, option: str = "--since") -> datetime | None:
+    """Read a moment: a date or a time of ISO 8601, in UTC unless it says otherwise, or how long ago it was.
+
+    What lies before all events is taken for the time of the earliest possible: Table Storage knows none before 1601.
+    """
     if text is None:
         return None
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         try:
-            return now - duration(text)
-        except (typer.BadParameter, OverflowError):
+            return max(now - duration(text), EARLIEST)
+        except typer.BadParameter:
             raise typer.BadParameter(
-                f"{text!r} is neither a date such as 2026-03-01 or 2026-03-01T08:00 nor a duration such as 7d"
+                f"{text!r} is neither a date such as 2026-03-01 or 2026-03-01T08:00 nor a duration such as 7d",
+                param_hint=option,
             ) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    try:
+        return max(found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC), EARLIEST)
+    except OverflowError:
+        return EARLIEST
 
 
 Connection = Annotated[

@@ -90,9 +90,7 @@ def list_(  # noqa: PLR0913 - the options of a command
     if not form.count and not (json_ or csv_):
         chosen = selection != Selection()
         output.say(
-            "No application is like that."
-            if chosen
-            else "No application yet: the first notification makes one. `managedapps simulate` sends some."
+            "No application is like that." if chosen else "No application yet: the first notification makes one."
         )
     raise typer.Exit(int(exit_code and form.count > 0))
 
