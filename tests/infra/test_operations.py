@@ -164,7 +164,7 @@ def test_the_console_understands_what_is_to_be_typed() -> None:
     from typer.main import get_command  # noqa: PLC0415 - see above
     from typer.testing import CliRunner  # noqa: PLC0415 - see above
 
-    from console.main import app  # noqa: PLC0415 - see above
+    from console.app import app  # noqa: PLC0415 - see above
 
     typed = re.findall(r"^managedapps (.+)$", OPERATIONS, re.MULTILINE)
     help_of = {each: CliRunner().invoke(app, [*shlex.split(each), "--help"]) for each in typed}
