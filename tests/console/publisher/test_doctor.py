@@ -208,7 +208,7 @@ def test_its_call_does_not_raise_the_alert_for_refused_calls(start: Start, manag
         managedapps("doctor", "--url", server.url)
     (trace,) = [trace.split("-")[1] for trace in server.traces]
 
-    assert f"where OperationId != '{trace}'" in (ROOT / "infra" / "queries" / "calls.kql").read_text("utf-8")
+    assert f"where not(OperationId == '{trace}' and " in (ROOT / "infra" / "queries" / "calls.kql").read_text("utf-8")
 
 
 def test_resource_in_the_url_is_found(filled: Filled, start: Start, managedapps: Run) -> None:
