@@ -74,8 +74,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # Elsewhere than on a terminal, programs read it: UTF-8, whatever the system's code page is.
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
+            # Elsewhere than on a terminal, programs read it: in UTF-8 whatever the system's code page is, lines as given.
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="replace", newline="\n")
     try:
         status = int(app(args=arguments, prog_name="managedapps", standalone_mode=False) or 0)
         sys.stdout.flush()

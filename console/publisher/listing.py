@@ -233,6 +233,6 @@ NOTHING = Row.of({})
 
 
 def _csv(values: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(values)  # lines end in CR LF (RFC 4180)
     return line.getvalue()
