@@ -74,7 +74,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # Elsewhere than on a terminal, programs read it: in UTF-8 whatever the system's code page is, lines as given.
+            # Elsewhere than on a terminal, programs read it: UTF-8 whatever the system's code page is, lines as given.
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="replace", newline="\n")
     try:

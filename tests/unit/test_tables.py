@@ -85,10 +85,12 @@ class Server:
         await writer.wait_closed()
 
 
-def client(endpoint: str, **options: float) -> Tables:
+def client(endpoint: str, read_timeout: float = 60) -> Tables:
     """Give the store on a server, with no retries so that a test need not wait for them."""
     credential = AzureNamedKeyCredential("devstoreaccount1", KEY)
-    service = TableServiceClient(f"{endpoint}/devstoreaccount1", credential=credential, retry_total=0, **options)
+    service = TableServiceClient(
+        f"{endpoint}/devstoreaccount1", credential=credential, retry_total=0, read_timeout=read_timeout
+    )
     return Tables(service, "STATE_STORAGE")
 
 
