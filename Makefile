@@ -5,7 +5,7 @@
 #   make test                 run the tests (ARGS="-k secret" hands options to pytest)
 #   make check                what has to pass before a commit: ruff, mypy, tests, coverage
 #   make soak                 a Marketplace, killed instances and failing storage: minutes (ARGS="--customers 200")
-#   make bench                measure what a call costs; a few minutes (ARGS="latency --quick" for a part, a glance)
+#   make bench                measure what a call costs; 5 minutes (ARGS="latency --quick": a glance; ARGS=console: 20 minutes)
 #   make lock                 compile requirements*.txt anew (ARGS=--upgrade takes the newest versions)
 #   make clean                remove what the others made, except local.settings.json
 #

@@ -51,8 +51,8 @@ class Command:
         return " ".join(words).removesuffix(f" --output {_FILE}")
 
 
-def _console(words: str, table: str) -> Command:
-    return Command(("console", *words.split()), (table,))
+def _console(words: str, *tables: str) -> Command:
+    return Command(("console", *words.split()), tables)
 
 
 QUERIES = tuple(Command(("bench.query", table), (table,)) for table in (APPLICATIONS, INBOX))
@@ -63,6 +63,7 @@ COMMANDS = (
         for what, table in (("applications", APPLICATIONS), ("notifications", INBOX))
         for format_ in ("jsonl", "csv", "parquet")
     ),
+    _console("summary --json --since 2000-01-01", APPLICATIONS, INBOX),
 )
 
 
@@ -71,20 +72,9 @@ def measure(progress: Progress, sizes: Sequence[int] = SIZES) -> Part:
     rounds = progress.number(ROUNDS)
     # one round to warm up is enough: what it is for is that modules are compiled
     found = {size: _on(size, range(-1 if size == sizes[0] else 0, rounds), progress) for size in sizes}
-    head = ["", *(word for size in sizes for word in (f"{size:,}: s (ratio)", "peak MiB"))]
-    rows = [
-        [
-            each.name,
-            *(
-                word
-                for by_name in found.values()
-                for figures in [by_name[each.name]]
-                for word in (f"{figures['median_s']:.2f} ({figures['ratio']:.2f})", f"{figures['peak_mib']:.0f}")
-            ),
-        ]
-        for each in _in_order()
-    ]
-    title = "Console: median s (ratio to the query of the same entities), by the number of applications"
+    head = ["", *(word for size in sizes for word in (f"{size:,}: s (ratio)", "CPU s (ratio)", "peak MiB"))]
+    rows = [[each.name, *(word for by in found.values() for word in _words(by[each.name]))] for each in _in_order()]
+    title = "Console: medians (ratio to the query of the same entities), by the number of applications"
     return Part({"rounds": rounds, "by_applications": found}, [Table(title, head, rows)])
 
 
@@ -105,16 +95,21 @@ def _on(size: int, rounds: range, progress: Progress) -> dict[str, dict[str, flo
             figures = run(command, Path(folder) / "export", environment)
             if number >= 0:
                 taken[command.name].append(figures)
-    seconds = {name: statistics.median(each["seconds"] for each in all_) for name, all_ in taken.items()}
-    queries = {query.tables[0]: seconds[query.name] for query in QUERIES}
+    return {each.name: _figures(each, taken) for each in each_round}
+
+
+def _figures(command: Command, taken: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, float]:
+    def median(what: str, of: Command) -> float:
+        return statistics.median(float(each[what]) for each in taken[of.name])
+
+    queries = [query for query in QUERIES if query.tables[0] in command.tables]
+    seconds, cpu = median("seconds", command), median("cpu_seconds", command)
     return {
-        each.name: {
-            "median_s": round(seconds[each.name], 3),
-            "cpu_s": round(statistics.median(one["cpu_seconds"] for one in taken[each.name]), 3),
-            "ratio": ratio(seconds[each.name], sum(queries[table] for table in each.tables)),
-            "peak_mib": round(max(one["peak_memory"] for one in taken[each.name]) / MIB, 1),
-        }
-        for each in each_round
+        "median_s": round(seconds, 3),
+        "ratio": ratio(seconds, sum(median("seconds", query) for query in queries)),
+        "cpu_s": round(cpu, 3),
+        "cpu_ratio": ratio(cpu, sum(median("cpu_seconds", query) for query in queries)),
+        "peak_mib": round(max(each["peak_memory"] for each in taken[command.name]) / MIB, 1),
     }
 
 
@@ -142,6 +137,14 @@ def run(command: Command, file: Path, environment: Mapping[str, str]) -> Mapping
     return taken
 
 
+def _words(figures: Mapping[str, float]) -> tuple[str, str, str]:
+    return (
+        f"{figures['median_s']:.2f} ({figures['ratio']:.2f})",
+        f"{figures['cpu_s']:.2f} ({figures['cpu_ratio']:.2f})",
+        f"{figures['peak_mib']:.0f}",
+    )
+
+
 def _in_order() -> list[Command]:
     """Give what was run with each query before what is compared with it."""
-    return [each for query in QUERIES for each in (query, *(one for one in COMMANDS if one.tables == query.tables))]
+    return sorted((*QUERIES, *COMMANDS), key=lambda each: (len(each.tables), each.tables[0] == INBOX))

@@ -25,7 +25,7 @@ _REMEDIES = {
     "403 AuthorizationPermissionMismatch": (
         "The identity needs the role Storage Table Data Reader or, to write, Storage Table Data Contributor"
     ),
-    "403 AuthorizationFailure": "The account's network rules keep this machine out",
+    "403 AuthorizationFailure": "The account's network rules keep this machine out or, with Azurite, the key is wrong",
     "403 AuthenticationFailed": "Are the key or signature and this machine's clock right?",
     "403 KeyBasedAuthenticationNotPermitted": f"The account takes no keys: sign in, and give {ACCOUNT} and its name",
     "foreign": "`managedapps rebuild` mends rows; what does not belong in the table has to be deleted",

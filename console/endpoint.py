@@ -21,6 +21,7 @@ _SHORTEST = 4
 
 _UNSAFE = re.compile(r"[^!#$%&'()*+,/:;=?@\[\]~A-Za-z0-9._-]")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
+_KEY = re.compile(r"""(AccountKey|SharedAccessSignature|sig|secret)\s*=\s*[^\s;"'<>()]+""", re.IGNORECASE)
 _QUERY = re.compile(r"""(?<=\?)[^\s#"'<>]+""")
 
 
@@ -86,6 +87,11 @@ class Endpoint:
 def mask_queries(text: str) -> str:
     """Mask the query of whatever looks like a URL in a text that was not made here, such as a usage error."""
     return _QUERY.sub(MASK, text)
+
+
+def mask_keys(text: str) -> str:
+    """Mask what looks like a key or a signature of a connection string, or like a secret in a query."""
+    return _KEY.sub(rf"\1={MASK}", text)
 
 
 def _split(text: str) -> tuple[SplitResult, int | None]:

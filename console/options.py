@@ -35,7 +35,7 @@ def duration(text: str) -> timedelta:
         return LONGEST
 
 
-def moment(text: str | None, now: datetime) -> datetime | None:
+def moment(text: str | None, now: datetime, option: str = "--since") -> datetime | None:
     """Read a moment: a date or a time of ISO 8601, in UTC unless it says otherwise, or how long ago it was.
 
     What lies before all events is taken for the time of the earliest possible: Table Storage knows none before 1601.
@@ -49,7 +49,8 @@ def moment(text: str | None, now: datetime) -> datetime | None:
             return max(now - duration(text), EARLIEST)
         except typer.BadParameter:
             raise typer.BadParameter(
-                f"{text!r} is neither a date such as 2026-03-01 or 2026-03-01T08:00 nor a duration such as 7d"
+                f"{text!r} is neither a date such as 2026-03-01 or 2026-03-01T08:00 nor a duration such as 7d",
+                param_hint=option,
             ) from None
     try:
         return max(found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC), EARLIEST)

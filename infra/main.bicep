@@ -159,6 +159,7 @@ module alerts './modules/alerts.bicep' = {
   params: {
     actionGroupName: '${abbreviations.insightsActionGroups}${token}'
     appName: appName
+    appId: function.outputs.id
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId

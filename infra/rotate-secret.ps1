@@ -4,14 +4,15 @@
 #   infra/rotate-secret.ps1 -Finish           more than 10 hours after the offer with the new URL went live: the old one is dropped
 #   infra/rotate-secret.ps1 -Finish -AtOnce   the old one is known to others: dropped now, and with it what comes by it
 #
-# May be interrupted and run again at any point: what was done is not done twice. Prints no secret.
+# May be interrupted and run again at any point: what was done is not done twice. Prints no secret. Says what is accepted
+# only when the app holds what the vault holds.
 
 param([switch] $Finish, [switch] $AtOnce)
 
 . "$PSScriptRoot/secret.ps1"
 
 function Invoke-Apply {
-    Update-App
+    Wait-References
     Restart-App
     Assert-App
 }

@@ -9,6 +9,7 @@ $ErrorActionPreference = 'Stop'
 $Current = 'webhook-secret'
 $Previous = 'webhook-secret-previous'
 $CheckTrace = '6465706c6f796d656e7420636865636b'
+$Pause = if ($env:CHECK_PAUSE) { [int]$env:CHECK_PAUSE } else { 15 }
 
 function Invoke-Az {
     $output = & az @args
@@ -57,7 +58,7 @@ function Write-Secret([string] $Name, [string] $Value) {
     }
 }
 
-function Wait-Vault {
+function Assert-Az {
     if (-not (Get-Command az -ErrorAction SilentlyContinue)) {
         throw 'The Azure CLI (az) is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli'
     }
@@ -67,24 +68,57 @@ function Wait-Vault {
     catch {
         throw "The Azure CLI does not reach the subscription $($env:AZURE_SUBSCRIPTION_ID): az login, as the one who deploys."
     }
+}
+
+function Wait-Vault {
+    Assert-Az
     for ($tries = 40; ; $tries--) {
-        try {
-            Get-SecretNames | Out-Null
-            return
+        $output = & {
+            $ErrorActionPreference = 'Continue' # what az writes to its error stream is wanted here, and no exception
+            az keyvault secret list --vault-name $env:AZURE_KEY_VAULT_NAME --subscription $env:AZURE_SUBSCRIPTION_ID --query '[].name' --output tsv --only-show-errors 2>&1
         }
-        catch {
-            if ($tries -le 1) {
-                throw "No access to the secrets of the vault $env:AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in as the one who deploys? That one has the role Key Vault Secrets Officer."
-            }
+        if ($LASTEXITCODE -eq 0) { return }
+        $problem = $output | Out-String
+        if ($tries -eq 40) { Write-Host $problem }
+        if ($problem -match 'AADSTS') {
+            throw "The Azure CLI cannot sign in to the vault $env:AZURE_KEY_VAULT_NAME, and waiting does not help: az login, as the one who deploys."
+        }
+        if ($tries -le 1) {
+            throw "No access to the secrets of the vault $env:AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in as the one who deploys? That one has the role Key Vault Secrets Officer."
         }
         Write-Host "Waiting for access to the vault $env:AZURE_KEY_VAULT_NAME ..."
-        Start-Sleep -Seconds 15
+        Start-Sleep -Seconds $Pause
     }
 }
 
+function Get-ReferencesUrl {
+    "/subscriptions/$env:AZURE_SUBSCRIPTION_ID/resourceGroups/$env:AZURE_RESOURCE_GROUP/providers/Microsoft.Web/sites/$env:SERVICE_WEBHOOK_NAME/config/configreferences/appsettings"
+}
+
 function Update-App {
-    $app = "/subscriptions/$env:AZURE_SUBSCRIPTION_ID/resourceGroups/$env:AZURE_RESOURCE_GROUP/providers/Microsoft.Web/sites/$env:SERVICE_WEBHOOK_NAME"
-    Invoke-Az rest --method post --output none --only-show-errors --url "$app/config/configreferences/appsettings/refresh?api-version=2022-03-01"
+    Invoke-Az rest --method post --output none --only-show-errors --url "$(Get-ReferencesUrl)/refresh?api-version=2022-03-01"
+}
+
+# Gives what the app lacks of what the vault holds; nothing, if it has read it all.
+function Get-Lag {
+    foreach ($setting in @{ WEBHOOK_SECRET = $Current; WEBHOOK_SECRET_PREVIOUS = $Previous }.GetEnumerator()) {
+        $version = ([string](Read-Secret $setting.Value id)).Split('/')[-1]
+        $held = @(Invoke-Az rest --method get --query 'properties.[status,activeVersion]' --output tsv --only-show-errors --url "$(Get-ReferencesUrl)/$($setting.Key)?api-version=2025-05-01") -join ' '
+        if ($held -cne "Resolved $version") { "$($setting.Key) is '$held', and should be 'Resolved $version'" }
+    }
+}
+
+function Wait-References {
+    for ($tries = 20; $tries -gt 0; $tries--) {
+        if ($tries % 4 -eq 0) { Update-App }
+        try { $lag = @(Get-Lag) } catch { $lag = @("$_") }
+        if ($lag.Count -eq 0) { return }
+        if ($tries -gt 1) {
+            Write-Host 'Waiting for the app to read the vault ...'
+            Start-Sleep -Seconds $Pause
+        }
+    }
+    throw "The app has not read what the vault $env:AZURE_KEY_VAULT_NAME holds: $($lag -join '; '). Change nothing in Partner Center, and run this again. The portal shows both under the app's Environment variables; docs/operations.md, 'Rotate the secret'."
 }
 
 function Restart-App {
@@ -102,12 +136,25 @@ function Get-AppStatus {
 }
 
 function Assert-App {
-    for ($tries = 20; ; $tries--) {
+    $well = 0
+    $tries = 20
+    while ($true) {
         $code = Get-AppStatus
-        if ($code -eq 401) { return }
-        if ($tries -le 1) { break }
-        Write-Host "Waiting for the app (it answers $code) ..."
-        Start-Sleep -Seconds 15
+        if ($code -eq 401) {
+            $well++
+            if ($well -ge 3) { return }
+        }
+        else {
+            $well = 0
+            $tries--
+            if ($tries -le 0) { break }
+            Write-Host "Waiting for the app (it answers $code) ..."
+            if ($code -eq 500) {
+                # a reference that was read before the app's role counted stays unresolved for a day
+                try { Update-App } catch { Write-Host "$_" }
+            }
+        }
+        Start-Sleep -Seconds $Pause
     }
     switch ($code) {
         404 { throw "The app runs, but has no function 'resource': it could not be imported. Was it built with another Python than it runs on? The log of the build names the version ('oryx build ... --platform-version'); it must be 3.13, as in infra/modules/function.bicep. docs/operations.md, 'The deployment fails at its check', has a way around it." }

@@ -11,6 +11,9 @@ CURRENT=webhook-secret PREVIOUS=webhook-secret-previous
 # call without a secret would otherwise raise the alert about lost events.
 CHECK_TRACE=6465706c6f796d656e7420636865636b
 
+# Seconds between two looks at something that takes a while.
+PAUSE=${CHECK_PAUSE:-15}
+
 say() {
   printf '%s\n' "$*"
 }
@@ -54,28 +57,78 @@ secret_write() { # name, value
     --subscription "$AZURE_SUBSCRIPTION_ID" --name "$1" --file /dev/stdin --encoding utf-8 --output none --only-show-errors
 }
 
-# Waits until the secrets can be reached: a role that was just assigned takes minutes to count.
-vault_wait() {
+# Tells whoever has no Azure CLI, or has not signed in with it: azd's own sign-in is another one.
+az_ready() {
   command -v az >/dev/null || fail "The Azure CLI (az) is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli"
   az account show --subscription "$AZURE_SUBSCRIPTION_ID" --output none --only-show-errors ||
     fail "The Azure CLI does not reach the subscription $AZURE_SUBSCRIPTION_ID: az login, as the one who deploys."
-  vault_tries=40
-  until secret_names >/dev/null 2>&1; do
+}
+
+# Waits until the secrets can be reached: a role that was just assigned takes minutes to count.
+vault_wait() {
+  az_ready
+  vault_tries=40 vault_said=""
+  until vault_error=$(secret_names 2>&1 >/dev/null); do
+    if [ -z "$vault_said" ]; then
+      vault_said=$vault_error
+      printf '%s\n' "$vault_error" >&2
+    fi
+    case $vault_error in
+      # No token at all, as where a sign-in has expired: https://github.com/Azure/azure-cli/issues/28708
+      *AADSTS*) fail "The Azure CLI cannot sign in to the vault $AZURE_KEY_VAULT_NAME, and waiting does not help: az login, as the one who deploys." ;;
+    esac
     vault_tries=$((vault_tries - 1))
-    if [ "$vault_tries" -eq 0 ]; then
-      secret_names >/dev/null || true # for its message
+    [ "$vault_tries" -gt 0 ] ||
       fail "No access to the secrets of the vault $AZURE_KEY_VAULT_NAME after 10 minutes. Is the Azure CLI signed in as the" \
         "one who deploys? That one has the role Key Vault Secrets Officer."
-    fi
     say "Waiting for access to the vault $AZURE_KEY_VAULT_NAME ..."
-    sleep 15
+    sleep "$PAUSE"
   done
+}
+
+app_references() { # what Azure's API calls the app's references to the vault
+  printf '%s' "/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/$AZURE_RESOURCE_GROUP/providers/Microsoft.Web/sites/$SERVICE_WEBHOOK_NAME/config/configreferences/appsettings"
 }
 
 # App Service keeps what it read from the vault for a day; a restart alone does not make it read again.
 app_refresh() {
-  az rest --method post --output none --only-show-errors --url \
-    "/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/$AZURE_RESOURCE_GROUP/providers/Microsoft.Web/sites/$SERVICE_WEBHOOK_NAME/config/configreferences/appsettings/refresh?api-version=2022-03-01"
+  az rest --method post --output none --only-show-errors --url "$(app_references)/refresh?api-version=2022-03-01"
+}
+
+# Tells whether the app has read what the vault holds: each reference is resolved, and to the newest version. Its answers
+# cannot tell, as a call without a secret gets 401 from an app that holds old secrets, too.
+app_is_current() {
+  for setting in WEBHOOK_SECRET WEBHOOK_SECRET_PREVIOUS; do
+    case $setting in
+      *_PREVIOUS) version=$(secret_read "$PREVIOUS" id) || return 1 ;;
+      *) version=$(secret_read "$CURRENT" id) || return 1 ;;
+    esac
+    # az prints a list one item a line
+    held=$(az rest --method get --query 'properties.[status,activeVersion]' --output tsv --only-show-errors \
+      --url "$(app_references)/$setting?api-version=2025-05-01") || return 1
+    held=$(printf '%s' "$held" | tr -s '\r\n' ' ')
+    if [ "$held" != "Resolved ${version##*/}" ]; then
+      app_lags="$setting is '$held', and should be 'Resolved ${version##*/}'"
+      return 1
+    fi
+  done
+}
+
+# Has the app read the vault until it holds what the vault holds; fails, and says where it stands, if it does not.
+app_catch_up() {
+  app_lags="the references could not be read"
+  app_tries=20
+  while :; do
+    # asked again every fourth time: one refresh can come before the vault shows the new version to the app
+    [ $((app_tries % 4)) -ne 0 ] || app_refresh
+    ! app_is_current || return 0
+    app_tries=$((app_tries - 1))
+    [ "$app_tries" -gt 0 ] || break
+    say "Waiting for the app to read the vault ..."
+    sleep "$PAUSE"
+  done
+  fail "The app has not read what the vault $AZURE_KEY_VAULT_NAME holds: $app_lags. Change nothing in Partner Center, and run" \
+    "this again. The portal shows both under the app's Environment variables; docs/operations.md, 'Rotate the secret'."
 }
 
 app_restart() {
@@ -90,16 +143,24 @@ app_status() {
     "https://$SERVICE_WEBHOOK_HOSTNAME/api/resource" || true # no connection: 000
 }
 
-# Waits until the app answers as one that is alive and has its secret; fails, and says why, if it does not.
+# Waits until the app answers as one that is alive and has its secret; fails, and says why, if it does not. Three times in a
+# row, as for a while an instance of before may answer beside the new ones.
 app_check() {
-  app_tries=20
+  app_tries=20 app_well=0
   while :; do
     app_code=$(app_status)
-    [ "$app_code" != 401 ] || return 0
-    app_tries=$((app_tries - 1))
-    [ "$app_tries" -gt 0 ] || break
-    say "Waiting for the app (it answers $app_code) ..."
-    sleep 15
+    if [ "$app_code" = 401 ]; then
+      app_well=$((app_well + 1))
+      [ "$app_well" -lt 3 ] || return 0
+    else
+      app_well=0
+      app_tries=$((app_tries - 1))
+      [ "$app_tries" -gt 0 ] || break
+      say "Waiting for the app (it answers $app_code) ..."
+      # a reference that was read before the app's role counted stays unresolved for a day
+      [ "$app_code" != 500 ] || app_refresh || true
+    fi
+    sleep "$PAUSE"
   done
   case $app_code in
     404)

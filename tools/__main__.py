@@ -25,7 +25,7 @@ examples:
   python -m tools soak --customers 200   customers of a simulated Marketplace, in a storm of faults
   python -m tools bench                  measure, a few minutes; the figures go to bench/results.json
   python -m tools bench latency --quick  ... one part, with few rounds; nothing is written
-  python -m tools bench console          what the console takes with 100,000 applications; 15 minutes
+  python -m tools bench console          what the console takes with 100,000 applications; 20 minutes
   python -m tools lock --upgrade         compile requirements*.txt anew, with the newest versions
 
 exit status: 0 all went well; 1 something failed, and a line says what to do; 2 wrong usage;

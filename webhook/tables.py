@@ -70,6 +70,9 @@ _OPTIONS: Mapping[str, Any] = {
     # Else aiohttp looks for proxies and ~/.netrc with every request, on another thread: see docs/decisions.md.
     "use_env_settings": False,
 }
+# A page of a list that is filtered may take 5 s to be found, and longer to come:
+# https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination. No call of the webhook's lists.
+_PATIENCE: Mapping[str, Any] = {"read_timeout": 30.0}
 _REPEATABLE = frozenset({"GET", "POST", "PUT", "PATCH"})
 
 _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
@@ -283,7 +286,7 @@ class Tables:
     ) -> AsyncIterator[Row]:
         try:
             async for entity in table.query_entities(
-                where.filter, parameters=dict(where.parameters), select=list(columns) or None
+                where.filter, parameters=dict(where.parameters), select=list(columns) or None, **_PATIENCE
             ):
                 yield Row(entity, entity.metadata["etag"] or "", entity.metadata.get("timestamp"))
         except ResourceNotFoundError:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from console import INTERRUPTED, ConsoleError, account, output
+from console import INTERRUPTED, ConsoleError, account, options, output
 from console.client import Answer, Client, Unreachable, address, unreachable
 from console.endpoint import Endpoint, EndpointError
 from console.marketplace.delivery import Fate, Marketplace, Tally, fate
@@ -59,9 +59,13 @@ def simulate(  # noqa: PLR0913 - the options of a command
     ] = 0,
     concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Requests in flight, at most.")] = 16,
     start: Annotated[
-        datetime,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="No event is earlier. UTC."),
-    ] = "2025-01-01",  # type: ignore[assignment] # typer reads it like what is given on the command line
+        str,
+        typer.Option(
+            metavar="WHEN",
+            help="No event is earlier: a date, a time (UTC unless it has a zone), or the beginning of the day that "
+            "was so long ago, such as 30d.",
+        ),
+    ] = "2025-01-01",
     days: Annotated[float, typer.Option(min=0.01, max=3650, metavar="DAYS", help="In which the events happen.")] = 30,
     within: Annotated[
         float,
@@ -151,11 +155,15 @@ def send(
     raise typer.Exit(int(fate(status) is not Fate.DONE))
 
 
-def _span(start: datetime, days: float) -> Span:
-    """Refuse what a webhook must refuse: events of the future."""
-    span = Span(start.replace(tzinfo=UTC), timedelta(days=days))
-    if span.start > datetime.now(UTC) + timedelta(days=1) - span.length:
-        raise typer.BadParameter("--start and --days: the events must end at most a day from now")
+def _span(start: str, days: float) -> Span:
+    """Read the time of the events, and refuse what a webhook must refuse: events of the future."""
+    now = datetime.now(UTC)
+    first = options.moment(start, now, "--start") or now
+    if "-" not in start:  # so long ago: by the day, so that the same day gives the same events
+        first = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    span = Span(first, timedelta(days=days))
+    if span.start > now + timedelta(days=1) - span.length:
+        raise typer.BadParameter("the events must end at most a day from now", param_hint="--start and --days")
     return span
 
 

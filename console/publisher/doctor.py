@@ -122,6 +122,8 @@ async def _checks(connection: str | None, account_: str | None, url: str | None)
         storage = account.find(connection, account_)
     except account.AccountError as error:
         yield Check("storage", Verdict.BAD, error.found, error.remedy)
+    except ConsoleError:
+        yield Check("storage", Verdict.SKIPPED, "the settings that name it cannot be read")
     else:
         async for check in _storage(storage):
             yield check
@@ -138,7 +140,7 @@ def _settings(*, elsewhere: bool) -> Iterator[Check]:
     try:
         found = account.settings()
     except ConsoleError as error:
-        yield Check("settings", Verdict.BAD, str(error))
+        yield Check("settings", Verdict.BAD, str(error), "Mend the file; Core Tools cannot use it either")
         return
     settings = Settings.from_mapping(found)
     for problem in settings.problems:

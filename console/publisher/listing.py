@@ -90,9 +90,7 @@ def list_(  # noqa: PLR0913 - the options of a command
     if not form.count and not (json_ or csv_):
         chosen = selection != Selection()
         output.say(
-            "No application is like that."
-            if chosen
-            else "No application yet: the first notification makes one. `managedapps simulate` sends some."
+            "No application is like that." if chosen else "No application yet: the first notification makes one."
         )
     raise typer.Exit(int(exit_code and form.count > 0))
 
@@ -235,6 +233,6 @@ NOTHING = Row.of({})
 
 
 def _csv(values: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(values)  # lines end in CR LF (RFC 4180)
     return line.getvalue()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from webhook.notification import is_order_key
+
 TRANSIENT = ("Accepted", "Deleting")
 """The states in which something is under way."""
 
@@ -28,12 +30,15 @@ class Row:
     """What is known of an application; what its row lacks is None, and an empty text where every row has it.
 
     Attributes:
-        key: subscription ID, resource group and name, lower-cased: the PartitionKey of its notifications.
+        partition_key, row_key: subscription ID; resource group and name; lower-cased.
+        subscription_id, resource_group, name: as the latest event spelt them; as the keys say where a row lacks them.
+        order: empty where it is no order key.
         event_time, first_event_time: UTC with 7 fractional digits.
         error: JSON.
     """
 
-    key: str
+    partition_key: str
+    row_key: str
     application_id: str
     subscription_id: str
     resource_group: str
@@ -42,6 +47,7 @@ class Row:
     event_type: str
     order: str
     event_time: str
+    first_order: str
     first_event_time: str
     plan_publisher: str | None
     plan_product: str | None
@@ -56,18 +62,22 @@ class Row:
     @classmethod
     def of(cls, entity: Mapping[str, Any]) -> "Row":
         """Read the columns of an entity."""
-        order = text_of(entity, "order") or ""
+        partition_key, row_key = text_of(entity, "PartitionKey") or "", text_of(entity, "RowKey") or ""
+        group, _, name = row_key.partition("|")
+        order, first = _order(entity, "order"), _order(entity, "firstOrder")
         return cls(
-            f"{entity.get('PartitionKey')}|{entity.get('RowKey')}",
+            partition_key,
+            row_key,
             text_of(entity, "applicationId") or "",
-            text_of(entity, "subscriptionId") or "",
-            text_of(entity, "resourceGroup") or "",
-            text_of(entity, "applicationName") or "",
+            text_of(entity, "subscriptionId") or partition_key,
+            text_of(entity, "resourceGroup") or group,
+            text_of(entity, "applicationName") or name,
             text_of(entity, "provisioningState") or "",
             text_of(entity, "eventType") or "",
             order,
             order.partition("|")[0],
-            (text_of(entity, "firstOrder") or "").partition("|")[0],
+            first,
+            first.partition("|")[0],
             text_of(entity, "planPublisher"),
             text_of(entity, "planProduct"),
             text_of(entity, "planName"),
@@ -78,6 +88,11 @@ class Row:
             text_of(entity, "errorMessage"),
             text_of(entity, "error"),
         )
+
+    @property
+    def key(self) -> str:
+        """The PartitionKey of its notifications, which also names the application."""
+        return f"{self.partition_key}|{self.row_key}"
 
     @property
     def failed(self) -> str | None:
@@ -101,6 +116,8 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Give it for programs, by the names of the table's columns; the error as JSON text, as it is there."""
         return {
+            "PartitionKey": self.partition_key,
+            "RowKey": self.row_key,
             "applicationId": self.application_id,
             "subscriptionId": self.subscription_id,
             "resourceGroup": self.resource_group,
@@ -108,7 +125,9 @@ class Row:
             "provisioningState": self.state,
             "eventType": self.event_type,
             "eventTime": self.event_time,
+            "order": self.order,
             "firstEventTime": self.first_event_time,
+            "firstOrder": self.first_order,
             "planPublisher": self.plan_publisher,
             "planProduct": self.plan_product,
             "planName": self.plan,
@@ -132,6 +151,11 @@ def time_of(text: str) -> datetime | None:
 def utc_text(time: datetime) -> str:
     """Give a time as every command does for programs: ISO 8601, in UTC, with 6 fractional digits and a Z."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _order(entity: Mapping[str, Any], column: str) -> str:
+    order = entity.get(column)
+    return str(order) if is_order_key(order) else ""
 
 
 def text_of(entity: Mapping[str, Any], column: str) -> str | None:

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from console import ConsoleError
+
 _BATCH = 1_000
+
+
+class SpoolError(ConsoleError):
+    """The lines do not fit into the folder for temporary files."""
 
 
 class Spool:
@@ -38,7 +44,12 @@ class Spool:
             yield text
 
     def _flush(self) -> None:
-        self._database.executemany("INSERT INTO line VALUES (?, ?)", self._waiting)
+        try:
+            self._database.executemany("INSERT INTO line VALUES (?, ?)", self._waiting)
+        except sqlite3.Error as error:
+            raise SpoolError(
+                f"cannot put the lines in order: {error}. Is the folder for temporary files full?"
+            ) from None
         self._waiting.clear()
 
     def __enter__(self) -> Self:

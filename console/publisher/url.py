@@ -66,13 +66,15 @@ def url(
     if not secret_stdin:
         where = account.origin(SECRET)
         output.say(f"The secret is {SECRET} in {where}. If the app has another one, every notification is lost.")
+    if "." not in app:
+        output.say(f"If the app's page in the portal shows another host than {host}, give that to --app.")
     typer.echo(f"https://{host}/api?secret={quote(secret or '', safe='')}")
 
 
 def _host(app: str) -> str:
-    text = app.strip().removeprefix("https://").rstrip("/")
+    text = app.strip().removeprefix("https://").rstrip("/").removesuffix("/api")
     if _NAME.fullmatch(text):
         return f"{text.lower()}.azurewebsites.net"
     if _HOST.fullmatch(text):
         return text.lower()
-    raise typer.BadParameter(f"--app: {app!r} is neither the name of a Function App nor a host")
+    raise typer.BadParameter(f"{app!r} is neither the name of a Function App nor a host", param_hint="--app")

@@ -8,7 +8,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -39,14 +39,16 @@ FRESH = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row that is new, or says something else than before.
+    """A row that is new, says something else than before, or came to be listed or not to be for another reason.
 
     Attributes:
         before: the state that it had; None where it is new.
+        listed: whether it is one of those that are asked for.
     """
 
     row: Row
     before: str | None
+    listed: bool = True
 
 
 @dataclass(slots=True)
@@ -55,11 +57,13 @@ class Watched:
 
     Attributes:
         columns: what is fetched of them; everything if empty.
+        listed: the keys of those that were asked for when last chosen.
     """
 
     subscription: str | None
     columns: Sequence[str]
     rows: dict[str, Row] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
     _versions: dict[str, str] = field(default_factory=dict)
     _newest: datetime | None = None
 
@@ -76,6 +80,14 @@ class Watched:
             self.rows[row.key], self._versions[row.key] = row, stored.version
             found.append(Change(row, None if before is None else before.state))
         return found
+
+    def choose(self, selection: Selection, changes: Sequence[Change]) -> list[Change]:
+        """Choose anew, as time alone can make a row one of those that are asked for; give what changed of them."""
+        before, self.listed = self.listed, {key for key, row in self.rows.items() if selection.admits(row)}
+        concerned = {change.row.key: change for change in changes if change.row.key in before | self.listed}
+        for key in before ^ self.listed:
+            concerned.setdefault(key, Change(self.rows[key], self.rows[key].state))
+        return [replace(change, listed=key in self.listed) for key, change in concerned.items()]
 
     def _where(self) -> Where:
         where = Selection(subscription=self.subscription).where()
@@ -106,7 +118,7 @@ def watch(  # noqa: PLR0913 - the options of a command
     Example: managedapps watch --subscription 00000000-1111-2222-3333-444444444444 --interval 10s
     """
     if interval < timedelta(seconds=1):
-        raise typer.BadParameter("--interval: at least 1s")
+        raise typer.BadParameter("at least 1s", param_hint="--interval")
     options.moment(since, datetime.now(UTC))  # refused here, not after the first look
 
     def chosen(now: datetime) -> Selection:
@@ -132,12 +144,13 @@ async def _watch(
 ) -> None:
     async with account.opened(storage) as tables:
         await watched.look(tables)  # what fails here will fail again: it ends the command
+        watched.choose(chosen(datetime.now(UTC)), [])
         changes: list[Change] = []
         trouble = ""
         with view:
             while True:
                 now = datetime.now(UTC)
-                view.show(watched, chosen(now), changes, now, trouble)
+                view.show(watched, watched.choose(chosen(now), changes), now, trouble)
                 await asyncio.sleep(interval.total_seconds())
                 try:
                     changes, trouble = await watched.look(tables), ""
@@ -156,9 +169,7 @@ class View(Protocol):
     ) -> None:
         """End."""
 
-    def show(
-        self, watched: Watched, selection: Selection, changes: Sequence[Change], now: datetime, trouble: str
-    ) -> None:
+    def show(self, watched: Watched, changes: Sequence[Change], now: datetime, trouble: str) -> None:
         """Show how things stand, what just changed, and why that could not be seen, if it could not."""
 
 
@@ -177,22 +188,26 @@ class Lines:
     ) -> None:
         pass
 
-    def show(self, _: Watched, selection: Selection, changes: Sequence[Change], now: datetime, trouble: str) -> None:
+    def show(self, _: Watched, changes: Sequence[Change], now: datetime, trouble: str) -> None:
         """Print what changed."""
         if bool(trouble) != bool(self._trouble):
             output.say(f"Warning: {trouble}. Trying again." if trouble else "Storage answers again.")
         self._trouble = trouble
         for change in changes:
-            if selection.admits(change.row):
-                print(self._line(change, now), flush=True)  # noqa: T201 - a command line tool prints
+            print(self._line(change, now), flush=True)  # noqa: T201 - a command line tool prints
 
     def _line(self, change: Change, now: datetime) -> str:
         row = change.row
         if self._as_json:
-            seen = {"previousProvisioningState": change.before, "seenAt": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+            seen = {
+                "seenAt": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+                "listed": change.listed,
+                "previousProvisioningState": change.before,
+            }
             return json.dumps({**seen, **shown(row)}, ensure_ascii=False)
         cells = cells_of(row, now)
-        return "  ".join((row.event_time, _transition(change), *cells[2:]))
+        line = "  ".join((row.event_time, _transition(change), *cells[2:]))
+        return line if change.listed else f"{line}  (not listed any more)"
 
 
 class Screen:
@@ -211,16 +226,14 @@ class Screen:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def show(
-        self, watched: Watched, selection: Selection, changes: Sequence[Change], now: datetime, trouble: str
-    ) -> None:
+    def show(self, watched: Watched, changes: Sequence[Change], now: datetime, trouble: str) -> None:
         """Draw everything anew."""
         self._fresh = {key: seen for key, seen in self._fresh.items() if now - seen[0] < FRESH}
         self._fresh |= {change.row.key: (now, change) for change in changes}
-        self._live.update(Group(*self._picture(watched, selection, now, trouble)), refresh=True)
+        self._live.update(Group(*self._picture(watched, now, trouble)), refresh=True)
 
-    def _picture(self, watched: Watched, selection: Selection, now: datetime, trouble: str) -> Iterable[Text]:
-        rows = [row for row in watched.rows.values() if selection.admits(row)]
+    def _picture(self, watched: Watched, now: datetime, trouble: str) -> Iterable[Text]:
+        rows = [watched.rows[key] for key in watched.listed]
         room = max(self._out.height - 4, 1)
         newest = heapq.nlargest(room, rows, key=lambda row: row.order)
         lines = [(row.key in self._fresh, self._cells(row, now)) for row in newest]

@@ -12,5 +12,6 @@ if (-not (Test-Secret $Current)) {
 if (-not (Test-Secret $Previous)) {
     # the same value, as long as no rotation is under way: see infra/modules/vault.bicep
     Write-Secret $Previous (Read-Secret $Current value)
-    Update-App
 }
+# in any case: what was read before the app's role counted stays unresolved for a day
+Update-App

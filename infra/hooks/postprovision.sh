@@ -17,5 +17,6 @@ if ! printf '%s\n' "$names" | grep -qx "$PREVIOUS"; then
   # the same value, as long as no rotation is under way: see infra/modules/vault.bicep
   value=$(secret_read "$CURRENT" value)
   secret_write "$PREVIOUS" "$value"
-  app_refresh
 fi
+# In any case: what was read before the secret was there, or before the app's role counted, stays unresolved for a day.
+app_refresh

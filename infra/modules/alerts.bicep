@@ -1,12 +1,16 @@
-// What wakes somebody: five rules over the app's log, each a file in infra/queries. docs/operations.md says for each what
-// it means and what to do. All are evaluated over a window that is longer than the time between two evaluations, because
-// log entries arrive minutes late; a rule that has fired stays fired, and is silent, until its window is clean again.
+// What wakes somebody: five rules over the app's log, each a file in infra/queries, and one over what Azure itself counts.
+// docs/operations.md says for each what it means and what to do. All are evaluated over a window that is longer than the
+// time between two evaluations, because log entries arrive minutes late; a rule that has fired stays fired, and is silent,
+// until its window is clean again.
 
 @description('Name of the action group.')
 param actionGroupName string
 
 @description('Name of the function app; the names of the rules begin with it.')
 param appName string
+
+@description('Resource ID of the function app.')
+param appId string
 
 @description('Region.')
 param location string
@@ -37,10 +41,10 @@ var rules = [
   {
     name: 'server-errors'
     title: 'Webhook: calls have been failing for 30 minutes'
-    description: 'The Marketplace tries again for 10 hours; then the events are lost.'
-    query: loadTextContent('../queries/server-errors.kql')
+    description: 'An event was answered with 5xx, and nothing was recorded since. The Marketplace tries again for 10 hours; then it is lost.'
+    query: '${calls}${loadTextContent('../queries/server-errors.kql')}'
     severity: 1
-    window: 'PT1H'
+    window: 'P1D' // with few events, hours may lie between two calls
     frequency: 'PT15M'
     dimensions: []
   }
@@ -119,3 +123,37 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
     actions: { actionGroups: empty(email) ? [] : [actions.id] }
   }
 }]
+
+// A host that does not start logs nothing: its 503 come from Azure's front end. Documentation lists this metric for function
+// apps, without a word on whether Flex Consumption's front end fills it while no instance starts.
+// https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-web-sites-metrics
+resource frontEnd 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: '${appName}-front-end'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Webhook: Azure counts calls answered with 5xx. At least three in the past 6 hours. If no other alert tells why, the host may not start.'
+    enabled: true
+    severity: 2
+    scopes: [appId]
+    evaluationFrequency: 'PT30M'
+    windowSize: 'PT6H'
+    autoMitigate: true
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          name: 'serverErrors'
+          criterionType: 'StaticThresholdCriterion'
+          metricNamespace: 'Microsoft.Web/sites'
+          metricName: 'Http5xx'
+          skipMetricValidation: true // if the plan lacked the metric, the whole deployment would end here
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: 2
+        }
+      ]
+    }
+    actions: empty(email) ? [] : [{ actionGroupId: actions.id }]
+  }
+}

@@ -130,5 +130,6 @@ resource scmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@202
   properties: { allow: false }
 }
 
+output id string = app.id
 output name string = app.name
 output hostname string = app.properties.defaultHostName

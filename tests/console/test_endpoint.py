@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.endpoint import Endpoint, EndpointError, mask_queries
+from console.endpoint import Endpoint, EndpointError, mask_keys, mask_queries
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,21 @@ def test_a_url_as_it_should_be_gets_no_warning() -> None:
 def test_queries_in_texts_of_others_are_masked() -> None:
     """A usage error repeats the argument that was not expected."""
     assert mask_queries("Got 'http://a/api?secret=abc' and 'x'") == "Got 'http://a/api?***' and 'x'"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Got unexpected extra argument (AccountName=a;AccountKey=TOPSECRET==)",
+        "'AccountName=a; accountkey = TOPSECRET==;X=y' is no name",
+        "'SharedAccessSignature=sv=1&sig=TOPSECRET'",
+        "https://a.table.core.windows.net?sig=TOPSECRET",
+        "secret=TOPSECRET",
+    ],
+)
+def test_keys_are_masked_wherever_they_were_typed(text: str) -> None:
+    """An option's name is easily forgotten, and what was typed is repeated in the error."""
+    masked = mask_keys(text)
+
+    assert "TOPSECRET" not in masked
+    assert "***" in masked

@@ -22,7 +22,8 @@ def names(lines: list[str]) -> set[str]:
     return {match[0].lower() for line in lines if (match := re.match(r"[\w.-]+", line))}
 
 
-EXTRA = names(PROJECT["project"]["optional-dependencies"]["console"])
+EXTRAS = {extra: names(lines) for extra, lines in PROJECT["project"]["optional-dependencies"].items()}
+EXTRA = set.union(*EXTRAS.values())
 
 
 def test_the_function_installs_nothing_of_the_console() -> None:
@@ -41,13 +42,19 @@ def test_the_console_is_not_deployed() -> None:
         assert any(fnmatch(name, pattern) for pattern in patterns), name
 
 
-@pytest.mark.parametrize("package", ["jinja2", "rich", "typer"])
-def test_the_development_environment_has_what_the_extra_asks_for(package: str) -> None:
+@pytest.mark.parametrize("package", ["jinja2", "pyarrow", "rich", "typer"])
+def test_the_development_environment_has_what_the_extras_ask_for(package: str) -> None:
     """At an exact version, like everything there."""
     lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
 
     assert package in EXTRA
     assert [line for line in lines if re.fullmatch(rf"{package}==[\w.]+", line)]
+
+
+def test_what_is_large_is_an_extra_of_its_own() -> None:
+    """Most exports are CSV, and pyarrow is ten times as large as all the rest."""
+    assert EXTRAS["parquet"] == {"pyarrow"}
+    assert "pyarrow" not in EXTRAS["console"]
 
 
 def test_what_is_built_is_the_console_and_what_it_reads_the_tables_with() -> None:

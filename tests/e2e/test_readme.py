@@ -39,9 +39,8 @@ def test_every_command_is_tried_by_some_test() -> None:
         "make demo": "here",
         'curl "http://127.0.0.1:7071/api/resource?secret=$SECRET" --data @samples/1-put-accepted.json': "here",
         "make run": "tests/tools",
-        '.venv/bin/managedapps simulate --url "http://127.0.0.1:7071/api?secret=$SECRET" --customers 200 --verify': (
-            "tests/console/test_documents.py"
-        ),
+        '.venv/bin/managedapps simulate --url "http://127.0.0.1:7071/api?secret=$SECRET" --customers 200 --start 30d'
+        " --verify": "tests/console/test_documents.py",
         '.venv/bin/managedapps send samples/1-put-accepted.json --url "http://127.0.0.1:7071/api?secret=$SECRET"': (
             "tests/console/test_documents.py"
         ),

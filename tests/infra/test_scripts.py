@@ -31,7 +31,11 @@ from webhook.settings import SECRET, SECRET_PREVIOUS, Settings
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
 SCRIPTS = (INFRA / "secret.sh", INFRA / "rotate-secret", *sorted((INFRA / "hooks").glob("*.sh")))
-PROVISION, DEPLOY, ROTATE = "hooks/postprovision.sh", "hooks/postdeploy.sh", "rotate-secret"
+PREPARE, PROVISION, DEPLOY, ROTATE = (
+    *("hooks/preprovision.sh", "hooks/postprovision.sh", "hooks/postdeploy.sh"),
+    "rotate-secret",
+)
+PRIVATE = {"WEBHOOK_PRIVATE_NETWORKING": "true"}
 ENVIRONMENT = {
     "AZURE_SUBSCRIPTION_ID": "00000000-1111-2222-3333-444444444444",
     "AZURE_RESOURCE_GROUP": "rg-tests",
@@ -64,7 +68,10 @@ class Cloud:
     def __post_init__(self) -> None:
         """Put the programs in place."""
         self.programs.mkdir()
-        self.change(secrets={}, commands=[], refusing=0, broken="")
+        refusal = "(Forbidden) Caller is not authorized to perform action on resource."
+        self.change(
+            secrets={}, commands=[], refusing=0, refusal=refusal, broken="", app={}, stale=0, provider="Registered"
+        )
         python, curl = shlex.quote(sys.executable), shlex.quote(shutil.which("curl") or "")
         stand_in = shlex.quote(str(ROOT / "tests/infra/az_of_the_tests.py"))
         self._program("az", f'exec {python} {stand_in} {shlex.quote(str(self._state))} "$@"')
@@ -102,11 +109,14 @@ class Cloud:
         self._state.write_text(json.dumps(before | changes), "utf-8")
 
     def hold(self, *values: str, hours: float = 11, previous: str | None = None) -> None:
-        """Have the vault hold these versions of the secret, the last of them so many hours old."""
+        """Have the vault hold these versions of the secret, the last so many hours old, and the app know them."""
         created = f"{datetime.now(UTC) - timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}+00:00"
         current = [{"value": value, "created": created} for value in values]
         before = [{"value": previous or values[-1], "created": created}]
-        self.change(secrets={"webhook-secret": current, "webhook-secret-previous": before})
+        self.change(
+            secrets={"webhook-secret": current, "webhook-secret-previous": before},
+            app={SECRET: len(current), SECRET_PREVIOUS: 1},
+        )
 
     def values(self) -> tuple[str | None, str | None]:
         """Give the current and the previous secret."""
@@ -117,10 +127,19 @@ class Cloud:
         return current, previous
 
     def accepts(self, secret: str) -> bool:
-        """Tell whether the app, with what the vault holds, lets a call in."""
-        current, previous = self.values()
-        settings = Settings.from_mapping({SECRET: current or "", SECRET_PREVIOUS: previous or ""})
+        """Tell whether the app, with what it has read of the vault, lets a call in."""
+        state = self.state()
+        held = {
+            SECRET: state["secrets"]["webhook-secret"],
+            SECRET_PREVIOUS: state["secrets"]["webhook-secret-previous"],
+        }
+        settings = Settings.from_mapping({name: each[state["app"][name] - 1]["value"] for name, each in held.items()})
         return secrets.accepts(secret, settings.secrets)
+
+    def slept(self) -> list[str]:
+        """Give how long the scripts waited, each time, in seconds."""
+        file = self.folder / "slept"
+        return file.read_text("utf-8").split() if file.exists() else []
 
     def asked(self) -> list[str]:
         """Give the commands that were given, without their options."""
@@ -203,6 +222,48 @@ def revealed(cloud: Cloud) -> list[str]:
     return [text for text in shown for value in values if value in text]
 
 
+# --- the subscription is prepared
+
+
+@pytest.mark.parametrize("state", ["NotRegistered", "Registering", "Unregistered"])
+def test_private_networking_registers_the_provider_of_its_subnet(cloud: Cloud, state: str) -> None:
+    """No template does: in a fresh subscription the app could not join its network."""
+    cloud.change(provider=state)
+    run = cloud.run(PREPARE, **ENVIRONMENT, **PRIVATE)
+    (command,) = [each for each in cloud.state()["commands"] if each[:2] == ["provider", "register"]]
+
+    assert run.returncode == 0, run.stderr
+    assert command[command.index("--namespace") + 1] == "Microsoft.App"
+    assert command[command.index("--subscription") + 1] == ENVIRONMENT["AZURE_SUBSCRIPTION_ID"]
+    assert "--wait" in command
+
+
+def test_a_provider_that_is_registered_is_left_alone(cloud: Cloud) -> None:
+    """Registering takes a right on the subscription that not everybody has."""
+    run = cloud.run(PREPARE, **ENVIRONMENT, **PRIVATE)
+
+    assert run.returncode == 0, run.stderr
+    assert cloud.asked() == ["account show", "provider show"]
+
+
+@pytest.mark.parametrize("given", [{}, {"WEBHOOK_PRIVATE_NETWORKING": "false"}, {"WEBHOOK_PRIVATE_NETWORKING": ""}])
+def test_without_private_networking_nothing_is_prepared(cloud: Cloud, given: dict[str, str]) -> None:
+    """Nobody is asked to sign in for what is not needed."""
+    run = cloud.run(PREPARE, **ENVIRONMENT, **given)
+
+    assert run.returncode == 0, run.stderr
+    assert cloud.asked() == []
+
+
+def test_a_subscription_that_is_not_known_yet_does_not_stop_anybody(cloud: Cloud) -> None:
+    """It may well be registered there; what to do if it is not is said."""
+    run = cloud.run(PREPARE, **PRIVATE)
+
+    assert run.returncode == 0, run.stderr
+    assert "az provider register --namespace Microsoft.App" in run.stdout
+    assert cloud.asked() == []
+
+
 # --- the secret is made
 
 
@@ -216,6 +277,7 @@ def test_provisioning_makes_a_secret_where_there_is_none(cloud: Cloud, shell: st
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", current or "")
     assert previous == current
     assert cloud.asked()[-1] == "rest"
+    assert cloud.accepts(current or "")
     assert Settings.from_mapping({SECRET: current or "", "STATE_STORAGE": "UseDevelopmentStorage=true"}).problems == ()
     assert revealed(cloud) == []
 
@@ -237,7 +299,17 @@ def test_provisioning_again_changes_nothing(cloud: Cloud) -> None:
 
     assert run.returncode == 0, run.stderr
     assert cloud.values() == (NEW, OLD)
-    assert set(cloud.asked()) == {"account show", "keyvault secret list"}
+    assert set(cloud.asked()) == {"account show", "keyvault secret list", "rest"}
+
+
+def test_provisioning_always_has_the_app_read_the_vault_again(cloud: Cloud) -> None:
+    """What was read before the app's role counted stays unresolved for a day, and answers every event with 500."""
+    cloud.hold(NEW, previous=OLD)
+    cloud.change(app={})
+    run = cloud.run(PROVISION)
+
+    assert run.returncode == 0, run.stderr
+    assert cloud.accepts(NEW)
 
 
 def test_provisioning_waits_for_a_role_that_does_not_count_yet(cloud: Cloud) -> None:
@@ -246,8 +318,9 @@ def test_provisioning_waits_for_a_role_that_does_not_count_yet(cloud: Cloud) -> 
     run = cloud.run(PROVISION)
 
     assert run.returncode == 0, run.stderr
-    assert (cloud.folder / "slept").read_text().split() == ["15"] * 3
+    assert cloud.slept() == ["15"] * 3
     assert cloud.values()[0]
+    assert run.stderr.count("(Forbidden)") == 1  # the first says what it is that is waited for
 
 
 def test_provisioning_gives_up_after_ten_minutes_and_says_what_is_missing(cloud: Cloud) -> None:
@@ -260,6 +333,17 @@ def test_provisioning_gives_up_after_ten_minutes_and_says_what_is_missing(cloud:
     assert cloud.values() == (None, None)
 
 
+def test_provisioning_does_not_wait_for_a_sign_in_that_has_expired(cloud: Cloud) -> None:
+    """GitHub's token lives for 5 minutes: after them no other token is given, however long one waits."""
+    cloud.change(refusing=1_000, refusal="AADSTS700024: Client assertion is not within its valid time range.")
+    run = cloud.run(PROVISION)
+
+    assert run.returncode == 1
+    assert "AADSTS700024" in run.stderr
+    assert "waiting does not help" in run.stderr
+    assert cloud.slept() == []
+
+
 def test_provisioning_does_not_wait_for_somebody_who_is_not_signed_in(cloud: Cloud) -> None:
     """No time makes that right; azd's own sign-in is another one."""
     cloud.change(broken="account show")
@@ -270,7 +354,7 @@ def test_provisioning_does_not_wait_for_somebody_who_is_not_signed_in(cloud: Clo
     assert cloud.asked() == ["account show"]
 
 
-@pytest.mark.parametrize("after", [2, 3])
+@pytest.mark.parametrize("after", [2, 3, 4])
 def test_a_vault_that_fails_midway_never_gets_a_second_secret(cloud: Cloud, after: int) -> None:
     """A listing that failed must not be taken for an empty vault: the new secret would shut the Marketplace out."""
     cloud.hold(NEW)
@@ -279,7 +363,7 @@ def test_a_vault_that_fails_midway_never_gets_a_second_secret(cloud: Cloud, afte
     az.write_text(az.read_text("utf-8").replace("#!/bin/sh\n", f"#!/bin/sh\n{fails_later}"), "utf-8")
     run = cloud.run(PROVISION)
 
-    assert (run.returncode == 0) == (after > 2)
+    assert (run.returncode == 0) == (after > 3)
     assert cloud.values() == (NEW, NEW)
     assert "keyvault secret set" not in cloud.asked()
 
@@ -313,7 +397,35 @@ def test_a_deployment_waits_until_the_app_is_up(cloud: Cloud) -> None:
         run = cloud.run(DEPLOY)
 
     assert run.returncode == 0, run.stderr
-    assert (cloud.folder / "slept").read_text().split() == ["15"] * 3
+    assert cloud.slept() == ["15"] * 5  # three until it is well, and two until it is sure
+
+
+def test_a_deployment_does_not_take_the_instance_of_before_for_the_app(cloud: Cloud) -> None:
+    """For a while it may answer beside the new ones: only three good answers in a row are the new app's."""
+    with listening(cloud, 401, 401, 404, 401, 404) as app:
+        run = cloud.run(DEPLOY)
+
+    assert run.returncode == 1
+    assert "Was it built with another Python" in run.stderr
+    assert len(app.heard) > 20
+
+
+def test_a_deployment_whose_app_has_no_secret_yet_has_it_read_again(cloud: Cloud) -> None:
+    """A reference that could not be resolved is not tried again for a day."""
+    with listening(cloud, 500, 503, 500, 401):
+        run = cloud.run(DEPLOY)
+
+    assert run.returncode == 0, run.stderr
+    assert cloud.asked() == ["rest", "rest"]
+
+
+def test_how_long_is_waited_between_two_looks_can_be_said(cloud: Cloud) -> None:
+    """Whoever tries the scripts on something quicker than Azure does not wait for Azure."""
+    with listening(cloud, 401):
+        run = cloud.run(DEPLOY, **ENVIRONMENT, CHECK_PAUSE="2")
+
+    assert run.returncode == 0, run.stderr
+    assert cloud.slept() == ["2", "2"]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +457,7 @@ def test_a_deployment_that_nobody_reaches_fails(cloud: Cloud) -> None:
 
 def test_the_check_can_be_told_from_a_lost_event(cloud: Cloud) -> None:
     """Its call carries the trace ID that the queries leave out, in both languages."""
-    (left_out,) = re.findall(r"OperationId != '(\w+)'", (INFRA / "queries/calls.kql").read_text("utf-8"))
+    (left_out,) = re.findall(r"OperationId == '(\w+)'", (INFRA / "queries/calls.kql").read_text("utf-8"))
     with listening(cloud, 401) as app:
         cloud.run(DEPLOY)
 
@@ -386,7 +498,7 @@ def test_a_rotation_makes_a_new_secret_and_keeps_the_old_one(cloud: Cloud) -> No
     assert previous == OLD
     assert cloud.accepts(OLD)
     assert cloud.accepts(current or "")
-    assert cloud.asked()[-2:] == ["rest", "functionapp restart"]
+    assert cloud.asked()[-3:] == ["keyvault secret show", "rest", "functionapp restart"]
     assert "https://func-tests.azurewebsites.net/api?secret=********\n" in run.stdout
     assert "Partner Center" in run.stdout
     assert "10 hours" in run.stdout
@@ -400,6 +512,53 @@ def test_a_rotation_is_one_write(cloud: Cloud) -> None:
         cloud.run(ROTATE)
 
     assert cloud.asked().count("keyvault secret set") == 1
+
+
+@pytest.mark.parametrize(("arguments", "hours"), [((), 11.0), (("--finish",), 11.0)], ids=["start", "finish"])
+def test_nothing_is_said_of_secrets_that_the_app_has_not_read(
+    cloud: Cloud, arguments: tuple[str, ...], hours: float
+) -> None:
+    """An app with the old secrets answers 401, too: who then changes Partner Center loses every event."""
+    if arguments:
+        cloud.hold(OLD, NEW, hours=hours, previous=OLD)
+    else:
+        cloud.hold(OLD)
+    cloud.change(stale=1_000)
+    with listening(cloud, 401):
+        run = cloud.run(ROTATE, *arguments)
+
+    assert run.returncode == 1
+    assert "has not read" in run.stderr
+    assert "and should be 'Resolved 2'" in run.stderr
+    assert "accepted now" not in run.stdout
+    assert "secret=****" not in run.stdout
+    assert "functionapp restart" not in cloud.asked()
+    assert revealed(cloud) == []
+
+
+def test_an_app_that_reads_late_is_told_again(cloud: Cloud) -> None:
+    """One refresh can come before the vault shows the new version to the app."""
+    cloud.hold(OLD)
+    cloud.change(stale=2)
+    with listening(cloud, 401):
+        run = cloud.run(ROTATE)
+
+    assert run.returncode == 0, run.stderr
+    assert cloud.accepts(cloud.values()[0] or "")
+    assert cloud.accepts(OLD)
+    refreshes = [each for each in cloud.state()["commands"] if each[:3] == ["rest", "--method", "post"]]
+    assert len(refreshes) == 3
+
+
+def test_a_reference_that_is_not_resolved_is_not_taken_for_one_that_is(cloud: Cloud) -> None:
+    """Its app answers 500 to everything, or goes on with what it had."""
+    cloud.hold(OLD, NEW, previous=OLD)
+    cloud.change(app={}, stale=1_000)
+    with listening(cloud, 401):
+        run = cloud.run(ROTATE)
+
+    assert run.returncode == 1
+    assert "WEBHOOK_SECRET is 'SecretNotFound', and should be 'Resolved 2'" in run.stderr
 
 
 def test_a_rotation_that_is_under_way_is_not_begun_again(cloud: Cloud) -> None:
@@ -449,7 +608,7 @@ def test_the_old_secret_is_dropped_after_ten_hours(cloud: Cloud) -> None:
     assert run.returncode == 0, run.stderr
     assert cloud.values() == (NEW, NEW)
     assert not cloud.accepts(OLD)
-    assert cloud.asked()[-2:] == ["rest", "functionapp restart"]
+    assert cloud.asked()[-3:] == ["keyvault secret show", "rest", "functionapp restart"]
 
 
 def test_the_old_secret_is_not_dropped_before(cloud: Cloud) -> None:
@@ -510,7 +669,9 @@ def test_in_a_terminal_the_azd_environment_is_asked(cloud: Cloud) -> None:
 
 def everything(cloud: Cloud) -> list[list[str]]:
     """Have the scripts do all that they can, and give the commands that they gave."""
+    cloud.change(provider="NotRegistered")
     with listening(cloud, 401):
+        cloud.run(PREPARE, **ENVIRONMENT, **PRIVATE)
         cloud.run(PROVISION)
         cloud.run(DEPLOY)
         cloud.run(ROTATE)
@@ -524,7 +685,7 @@ def test_the_azure_cli_understands_every_command(cloud: Cloud, az_says: AzSays) 
     given = {(*each[:2], *(word for word in each if word.startswith("--"))): each for each in everything(cloud)}
     *said, misspelt = az_says([*given.values(), ["keyvault", "secret", "list", "--vault-nane", "kv-tests"]])
 
-    assert len(said) == 6
+    assert len(said) == 9
     assert [text for text in said if "Please run 'az login'" not in text] == []
     assert "az login" not in misspelt
 
@@ -553,7 +714,9 @@ def test_the_scripts_for_powershell_can_be_read(borrow: Borrow, tmp_path: Path) 
     assert "broken.ps1:1: ERROR" in wrong.stdout
 
 
-@pytest.mark.parametrize("name", ["secret", "rotate-secret", "hooks/postprovision", "hooks/postdeploy"])
+@pytest.mark.parametrize(
+    "name", ["secret", "rotate-secret", *(f"hooks/{each}" for each in ("preprovision", "postprovision", "postdeploy"))]
+)
 def test_every_script_is_there_for_both(name: str) -> None:
     """Whoever deploys from Windows has no other."""
     posix = INFRA / (name if name == "rotate-secret" else f"{name}.sh")

@@ -1,7 +1,9 @@
 """azure.yaml and GitHub's workflows: what is run when, by whom, and with how little."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -100,7 +102,7 @@ def test_every_hook_is_there_for_both_systems() -> None:
     """A hook that is not there ends the deployment halfway."""
     hooks = read(ROOT / "azure.yaml")["hooks"]
 
-    assert hooks.keys() == {"postprovision", "postdeploy"}
+    assert hooks.keys() == {"preprovision", "postprovision", "postdeploy"}
     for name, hook in hooks.items():
         assert {system: (each["shell"], each["run"]) for system, each in hook.items()} == {
             "posix": ("sh", f"infra/hooks/{name}.sh"),
@@ -108,6 +110,67 @@ def test_every_hook_is_there_for_both_systems() -> None:
         }
         assert all((ROOT / each["run"]).exists() for each in hook.values())
         assert not [each for each in hook.values() if each.get("continueOnError")]
+
+
+def test_what_a_hook_prints_stays_on_the_screen() -> None:
+    """Of other hooks, azd clears the output, or swallows it: the value to paste, and the reason of a failure."""
+    hooks = read(ROOT / "azure.yaml")["hooks"]
+
+    assert {each.get("interactive") for hook in hooks.values() for each in hook.values()} == {True}
+
+
+def options() -> set[str]:
+    """Give the variables that the parameters are filled in from, and a person sets."""
+    return set(re.findall(r"\$\{(WEBHOOK_\w+)", (ROOT / "infra/main.parameters.json").read_text("utf-8")))
+
+
+def test_azd_carries_every_option_over_to_github() -> None:
+    """What it leaves behind would be reset by the first run of the workflow."""
+    assert set(read(ROOT / "azure.yaml")["pipeline"]["variables"]) == options()
+
+
+def deploying() -> list[dict[str, Any]]:
+    """Give the steps of the workflow that deploys."""
+    return steps(read(ROOT / ".github/workflows/deploy.yml"))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_deploying_with_a_variable_missing_resets_nothing() -> None:
+    """It ends before anybody signs in, and names what is missing: a default would undo what was chosen."""
+    check, *others = deploying()
+    variables = {
+        name for name in read(ROOT / ".github/workflows/deploy.yml")["jobs"]["deploy"]["env"] if name in check["run"]
+    }
+    given = dict.fromkeys(variables, "x")
+
+    def run(**changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-e", "-c", check["run"]],  # noqa: S607 - as a runner of GitHub's finds it
+            env={"PATH": os.environ["PATH"], **given, **changed},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert options() | {"AZURE_CLIENT_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"} <= variables
+    assert run().returncode == 0
+    for name in variables:
+        assert run(**{name: ""}).returncode == 1
+        assert f": {name}." in run(**{name: ""}).stdout
+    assert "uses" in others[0]
+    text = (ROOT / ".github/workflows/deploy.yml").read_text("utf-8")
+    assert re.findall(r"vars\.WEBHOOK_\w+ \|\| '(?!')", text) == []  # no default behind the check's back
+
+
+def test_the_token_for_the_vault_is_fetched_while_githubs_own_is_valid() -> None:
+    """It lives for 5 minutes, provisioning takes longer, and the first hook after it wants the vault."""
+    each = deploying()
+    login = next(i for i, step in enumerate(each) if step.get("uses", "").startswith("azure/login@"))
+
+    assert (
+        each[login + 1]["run"] == "az account get-access-token --scope https://vault.azure.net/.default --output none"
+    )
+    assert login + 1 < next(i for i, step in enumerate(each) if step.get("run", "").startswith("azd provision"))
 
 
 def test_no_file_of_infra_names_a_real_subscription_or_address() -> None:

@@ -153,7 +153,7 @@ CONSOLE = {
 }
 MARKETPLACE = [module for module in CONSOLE if module.startswith("marketplace/")]
 PUBLISHER = [module for module in CONSOLE if module.startswith("publisher/")]
-SHARED = sorted(set(CONSOLE) - {*MARKETPLACE, *PUBLISHER, "main", "__main__"})
+SHARED = sorted(set(CONSOLE) - {*MARKETPLACE, *PUBLISHER, "app", "main", "__main__"})
 
 
 def console_imports(module: str) -> set[str]:

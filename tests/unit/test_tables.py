@@ -57,10 +57,11 @@ class Server:
 
     Args:
         answers: the status and the headers, one a line, and after an empty line the body; empty to hang up.
+        seconds: before each answer.
     """
 
-    def __init__(self, *answers: str) -> None:
-        self._answers = list(answers)
+    def __init__(self, *answers: str, seconds: float = 0) -> None:
+        self._answers, self._seconds = list(answers), seconds
         self.requests: list[str] = []
 
     async def __aenter__(self) -> str:
@@ -74,6 +75,7 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(head)
+        await asyncio.sleep(self._seconds)
         if answer := self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]:
             lines, _, sent = answer.partition("\n\n")
             more = f"\r\nContent-Length: {len(sent.encode())}\r\nConnection: close\r\n\r\n"
@@ -83,10 +85,12 @@ class Server:
         await writer.wait_closed()
 
 
-def client(endpoint: str) -> Tables:
+def client(endpoint: str, read_timeout: float = 60) -> Tables:
     """Give the store on a server, with no retries so that a test need not wait for them."""
     credential = AzureNamedKeyCredential("devstoreaccount1", KEY)
-    service = TableServiceClient(f"{endpoint}/devstoreaccount1", credential=credential, retry_total=0)
+    service = TableServiceClient(
+        f"{endpoint}/devstoreaccount1", credential=credential, retry_total=0, read_timeout=read_timeout
+    )
     return Tables(service, "STATE_STORAGE")
 
 
@@ -359,6 +363,19 @@ def test_a_list_that_fails_says_so() -> None:
     """Half a list must not pass for the whole."""
     with pytest.raises(StoreError, match=r"^listing the rows in ManagedApplications failed: storage answered 403"):
         ask("403 No\nx-ms-error-code: AuthorizationFailure", every_row)
+
+
+def test_a_list_is_waited_for_longer_than_a_row() -> None:
+    """The service may search for 5 seconds before it sends a page, and no call of the Marketplace waits for a list."""
+
+    async def run() -> None:
+        page = '200 OK\nContent-Type: application/json\n\n{"value": []}'
+        async with Server(page, seconds=0.6) as endpoint, client(endpoint, read_timeout=0.2) as tables:
+            assert await every_row(tables) == []
+            with pytest.raises(StoreError, match=r"storage did not answer|could not be reached"):
+                await read(tables)
+
+    asyncio.run(run())
 
 
 def test_a_row_that_others_wrote_is_named() -> None:

@@ -419,7 +419,7 @@ def test_the_app_runs_under_typers_own_runner(start: Start) -> None:
     pytest.importorskip("typer", reason="typer is not installed: the console is an optional extra")
     from typer.testing import CliRunner  # noqa: PLC0415 - see above
 
-    from console.main import app  # noqa: PLC0415 - see above
+    from console.app import app  # noqa: PLC0415 - see above
 
     with start() as server:
         runs: dict[tuple[str, ...], int] = {

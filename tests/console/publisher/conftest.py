@@ -25,6 +25,10 @@ from webhook.tables import Tables
 
 ROOT = Path(__file__).parents[3]
 
+needs_pyarrow = pytest.mark.skipif(
+    find_spec("pyarrow") is None, reason="pyarrow is not installed: an optional extra of its own"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Filled:
@@ -123,7 +127,13 @@ def struck(port: int, fault: Fault, *arguments: str) -> tuple[int | None, str]:
 def on_a_terminal(columns: int, *arguments: str) -> str:
     """Run the command on a terminal that is so wide, and give what it shows."""
     leader, follower = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "TERM": "xterm-256color",
+        "NO_COLOR": "",
+        "COLUMNS": str(columns),
+        "PYTHONPATH": str(ROOT),
+    }
     with subprocess.Popen(
         [sys.executable, "-m", "console", *arguments], stdout=follower, stderr=follower, env=environment
     ) as process:

@@ -103,13 +103,17 @@ def test_an_unusable_secret_is_found(  # noqa: PLR0913, PLR0917 - a table
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_broken_local_settings_are_found(managedapps: Run) -> None:
-    """A comma too many."""
-    Path("local.settings.json").write_text('{"Values": {},}', "utf-8")
-    done = managedapps("doctor")
+@pytest.mark.parametrize("text", ['{"Values": {},}', '{"Values": {"WEBHOOK_SECRET": 5}}'])
+def test_broken_local_settings_are_found_and_the_rest_is_looked_at(start: Start, managedapps: Run, text: str) -> None:
+    """A comma too many: said once, for people and for programs."""
+    Path("local.settings.json").write_text(text, "utf-8")
+    with start(401) as server:
+        done = managedapps("doctor", "--json", "--url", server.url)
 
-    assert done.status == 1
-    assert "local.settings.json is not valid JSON: line 1, column " in done.out
+    assert (done.status, done.err) == (1, "")
+    assert verdicts(done.out) == {"settings": ["failed"], "storage": ["skipped"], "function": ["failed"]}
+    assert "local.settings.json" in done.out
+    assert "Mend the file" in remedies(done.out)
 
 
 def connection(port: int, key: str = "aw==") -> str:
@@ -204,7 +208,7 @@ def test_its_call_does_not_raise_the_alert_for_refused_calls(start: Start, manag
         managedapps("doctor", "--url", server.url)
     (trace,) = [trace.split("-")[1] for trace in server.traces]
 
-    assert f"where OperationId != '{trace}'" in (ROOT / "infra" / "queries" / "calls.kql").read_text("utf-8")
+    assert f"where not(OperationId == '{trace}' and " in (ROOT / "infra" / "queries" / "calls.kql").read_text("utf-8")
 
 
 def test_resource_in_the_url_is_found(filled: Filled, start: Start, managedapps: Run) -> None:

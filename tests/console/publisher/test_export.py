@@ -18,7 +18,7 @@ from azure.data.tables import TableServiceClient
 from bench.table_service import TableService, table_service
 from console.marketplace.lives import Life
 from tests.console.conftest import Done, Run
-from tests.console.publisher.conftest import Filled, struck
+from tests.console.publisher.conftest import Filled, needs_pyarrow, struck
 from tests.relay import Fault
 from tests.tools.conftest import needs_signals
 from webhook.notification import time_of
@@ -26,7 +26,7 @@ from webhook.settings import Storage
 from webhook.tables import APPLICATIONS, INBOX
 
 ROOT = Path(__file__).parents[3]
-FORMATS = ("jsonl", "csv", "parquet")
+FORMATS = ["jsonl", "csv", pytest.param("parquet", marks=needs_pyarrow)]
 
 Records = list[dict[str, Any]]
 
@@ -38,15 +38,14 @@ def read(file: Path) -> Records:
     if file.suffix == ".csv":
         with file.open(encoding="utf-8", newline="") as lines:
             return [{name: value or None for name, value in row.items()} for row in csv.DictReader(lines, strict=True)]
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: an optional extra")
+    from pyarrow import parquet  # noqa: PLC0415 - an optional extra
+
     rows: Records = parquet.read_table(file).to_pylist()
     return rows
 
 
 def exported(managedapps: Run, what: str, file: Path) -> Records:
     """Export to a file, and read it."""
-    if file.suffix == ".parquet":
-        pytest.importorskip("pyarrow", reason="pyarrow is not installed: an optional extra")
     done = managedapps("export", what, "-o", str(file))
     records = read(file)
     assert done == Done(0, "", f"{len(records):,} {what} in {file}.\n")
@@ -147,9 +146,11 @@ def test_csv_to_a_pipe(filled: Filled, managedapps: Run) -> None:
     assert len(list(csv.DictReader(io.StringIO(done.out, newline="")))) == len(filled.population)
 
 
+@needs_pyarrow
 def test_parquet_to_a_pipe(filled: Filled, tmp_path: Path) -> None:
     """To storage, say, without a file in between."""
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: an optional extra")
+    from pyarrow import parquet  # noqa: PLC0415 - an optional extra
+
     file = tmp_path / "piped.parquet"
     file.write_bytes(program("export", "--format", "parquet").stdout)
 
@@ -171,8 +172,6 @@ def test_rows_that_somebody_broke_are_exported_with_what_there_is(
     own: Filled, managedapps: Run, tmp_path: Path, format_: str
 ) -> None:
     """They do not stop the others, and are not passed over in silence."""
-    if format_ == "parquet":
-        pytest.importorskip("pyarrow", reason="pyarrow is not installed: an optional extra")
     with TableServiceClient.from_connection_string(own.connection_string) as service:
         rows, entries = service.get_table_client(APPLICATIONS), service.get_table_client(INBOX)
         rows.create_entity({"PartitionKey": "!", "RowKey": "\u202egnp.tnemyolped", "order": "soon", "planName": 7})
@@ -294,8 +293,6 @@ def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[byte
 def test_whoever_reads_only_the_beginning_ends_it_quietly(filled: Filled, format_: str) -> None:
     """As with `| head -1`: what is left is not wanted, and that is no error to talk about."""
     del filled
-    if format_ == "parquet":
-        pytest.importorskip("pyarrow", reason="pyarrow is not installed: an optional extra")
     ours, theirs = os.pipe()
     os.close(ours)  # a reader that is gone already
     try:
@@ -338,8 +335,6 @@ def test_what_ends_in_the_middle_leaves_what_was_there(
 ) -> None:
     """The file of yesterday or none, never half a file; and a line instead of a traceback."""
     pytest.importorskip("typer", reason="typer is not installed: the console is an optional extra")
-    if format_ == "parquet":
-        pytest.importorskip("pyarrow", reason="pyarrow is not installed: an optional extra")
     file = tmp_path / f"a.{format_}"
     if before:
         file.write_text(before)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -143,6 +144,29 @@ def test_filters_hold_for_changes_too(account: str) -> None:
         running.end()
 
     assert len(running.shown.splitlines()) == 1
+
+
+def test_what_leaves_the_list_and_what_time_brings_into_it_is_said(account: str) -> None:
+    """Who waits for failures wants to know of the recovery, and nothing is written when something gets stuck."""
+    with watching("--stuck", "2d", "--json") as stuck, watching("--failed") as failed:
+        time.sleep(1.5)
+        moment = datetime.now(UTC) - timedelta(days=2) + timedelta(seconds=4)
+        soon = events.body(applicationId=events.application_id("soon"), eventTime=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
+        deliver(account, soon, event("one", "Failed", 2))
+        failed.until("Accepted → Failed")
+        deliver(account, event("one", "Succeeded", 3))
+        failed.until("Failed → Succeeded")
+        stuck.until('"applicationName": "soon"')
+        stuck.end()
+        failed.end()
+
+    (line,) = [json.loads(line) for line in stuck.shown.splitlines() if '"soon"' in line]
+    assert (line["listed"], line["previousProvisioningState"], line["provisioningState"]) == (
+        True,
+        "Accepted",
+        "Accepted",
+    )
+    assert [line.endswith("(not listed any more)") for line in failed.shown.splitlines()] == [False, True]
 
 
 def test_a_terminal_shows_the_list_and_marks_what_changed(account: str) -> None:
