@@ -21,6 +21,8 @@ from console.publisher.selection import Selection
 from console.publisher.spool import Spool
 from webhook.settings import Storage
 
+NO_APPLICATION_YET = "No application yet: the first notification makes one."
+
 COLUMNS = (
     grid.Column("STATE", 10),
     grid.Column("AGE", 3),
@@ -44,8 +46,6 @@ FETCHED = (
     "errorCode",
 )
 """What the lines need; JSON and CSV have all that a row shows."""
-
-_EVERY = 1_000  # rows between two looks at the progress
 
 
 def list_(  # noqa: PLR0913 - the options of a command
@@ -89,9 +89,7 @@ def list_(  # noqa: PLR0913 - the options of a command
         form.print(spool.greatest_first(limit))
     if not form.count and not (json_ or csv_):
         chosen = selection != Selection()
-        output.say(
-            "No application is like that." if chosen else "No application yet: the first notification makes one."
-        )
+        output.say("No application is like that." if chosen else NO_APPLICATION_YET)
     raise typer.Exit(int(exit_code and form.count > 0))
 
 
@@ -102,8 +100,7 @@ async def _collect(storage: Storage, selection: Selection, form: "Form", spool: 
                 seen = Row.of(row.entity)
                 spool.add(seen.order, form.text(seen))
                 form.count += 1
-                if form.count % _EVERY == 0:
-                    show(form.count)
+                show(form.count)
 
 
 class Form:
@@ -153,7 +150,7 @@ class AsCsv(Form):
 
     def print(self, texts: Iterable[str]) -> None:
         """Print the lines."""
-        sys.stdout.write(_csv(NOTHING.to_json()))
+        sys.stdout.write(_csv(_EMPTY.to_json()))
         sys.stdout.writelines(texts)
 
 
@@ -229,7 +226,7 @@ def sentence(states: Counter[str]) -> str:
     return f"{total:,} application{'' if total == 1 else 's'}: {kinds}."
 
 
-NOTHING = Row.of({})
+_EMPTY = Row.of({})
 
 
 def _csv(values: Iterable[object]) -> str:

@@ -20,9 +20,10 @@ from console.output import Show
 from console.publisher import page
 from console.publisher.application import error_of
 from console.publisher.figures import Figures
+from console.publisher.listing import NO_APPLICATION_YET
 from console.publisher.notifications import Notifications
 from console.publisher.row import Row
-from console.publisher.summary import NO_APPLICATION_YET, begin, counted
+from console.publisher.summary import begin, counted
 from console.publisher.timeline import steps
 from webhook.entities import InboxEntry
 from webhook.settings import Storage

@@ -16,7 +16,7 @@ from console import account, options, output
 from console.publisher import charts, grid
 from console.publisher.durations import exact, option, short
 from console.publisher.figures import Figures, Summary
-from console.publisher.listing import style_of
+from console.publisher.listing import NO_APPLICATION_YET, style_of
 from console.publisher.notifications import Notifications
 from console.publisher.row import Row
 from webhook.notification import EARLIEST
@@ -41,8 +41,6 @@ FETCHED = (
     "error",
 )
 """The columns of a row that count."""
-
-NO_APPLICATION_YET = "No application yet: the first notification makes one. `managedapps simulate` sends some."
 
 _HEADING = "bold"
 _GOOD, _BAD = "green", "red"

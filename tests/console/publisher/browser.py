@@ -62,6 +62,7 @@ class Browser:
         media = {"media": "print" if print_ else "", "features": [scheme]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         self.driver.get(page.as_uri())
+        self.wait(lambda: self.run("return document.readyState") == "complete")
 
     def logs(self) -> list[str]:
         """Give what the console and the network showed since the last call: errors, and requests but for files."""

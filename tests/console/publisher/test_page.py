@@ -230,9 +230,9 @@ def test_a_page_of_20_000_applications_opens(browser: Browser, tmp_path: Path) -
     rows = [row(f"app-{number}", age=timedelta(minutes=number)) for number in range(20_000)]
     browser.open(written(tmp_path, rendered(rows)))
 
-    assert browser.texts("#found") == ["20,000 applications"]
+    browser.wait(lambda: browser.texts("#found") == ["20,000 applications"])
     type_(browser, "app-19999")
-    assert names(browser) == ["app-19999"]
+    browser.wait(lambda: names(browser) == ["app-19999"])
 
 
 # What it must not do

@@ -240,7 +240,7 @@ def test_the_page_of_nothing_is_a_page(storage: Storage, managedapps: Run, elsew
 
     assert done.status == 0
     assert "Wrote report.html: 0 applications" in done.err
-    assert "`managedapps simulate` sends some" in done.err
+    assert "the first notification makes one" in done.err
     assert data_of(Path("report.html").read_text("utf-8")) == []
 
 

@@ -164,7 +164,7 @@ def test_without_applications_it_says_how_to_get_some(
     done = managedapps("summary")
 
     assert (done.status, done.out) == (0, "")
-    assert "`managedapps simulate` sends some" in done.err
+    assert "the first notification makes one" in done.err
     assert json.loads(managedapps("summary", "--json").out)["applications"] == 0
 
 
