@@ -123,8 +123,10 @@ class Report:
         if not parts and self.complete:
             parts.append("none differs from its notifications")
         yield ", ".join([f"{self.looked_at:,} of {self.rows:,} rows looked at", *parts]) + "."
-        if self.kept:
+        if any(finding.kept and not finding.flaws for finding in self.findings):
             yield "Kept is what rows alone know, of events that the inbox lacks: `--force` takes it from them."
+        if any(finding.kept and finding.flaws for finding in self.findings):
+            yield "Where a notification cannot be used, what the row knows is kept: mend or delete that one first."
         if self.suspected:
             yield f"{_rows(self.suspected)} not what the notifications say at first sight, and not looked at again."
         if self.writing:

@@ -232,7 +232,10 @@ class Retry:
                 recorded = await self._recorder.record(notification, rejection.received_at)
         except TimeoutError:
             raise StoreError(f"storage did not answer within {DEADLINE:g} seconds", "no answer") from None
-        await self._mark(rejection, row.version)
+        try:
+            await self._mark(rejection, row.version)
+        except StoreError as error:  # it is recorded all the same, and will be a duplicate the next time
+            return Attempt(key, recorded.outcome, notification, reason=f"recorded, but not marked as such: {error}")
         return Attempt(key, recorded.outcome, notification)
 
     async def _mark(self, rejection: Rejection, version: str) -> None:

@@ -28,7 +28,7 @@ from console.output import Show
 from console.publisher.findings import Finding, Outcome, Report
 from console.publisher.replay import Replay
 from console.publisher.row import time_of
-from webhook.application import Application, join
+from webhook.application import Application, Register, T, join
 from webhook.entities import Difference, Row, application_of, differences
 from webhook.notification import CLOCK_SKEW, EARLIEST, ApplicationId
 from webhook.notification import time_of as order_time
@@ -71,6 +71,7 @@ class Sight:
     Attributes:
         row: None where there is none.
         known: what the row says; None where there is none, or none that can be read.
+        trusted: the same without what names an order key that no event can have.
         alone: the order keys of the events that the row names and the inbox lacks; none where one of them can be no
             event's, as somebody then wrote into the row.
         force: what the row alone knows is not to stay.
@@ -78,6 +79,7 @@ class Sight:
 
     row: Row | None
     known: Application | None
+    trusted: Application | None
     replay: Replay
     alone: Sequence[str]
     force: bool
@@ -91,9 +93,12 @@ class Sight:
         replay = Replay(application_id.inbox_partition_key)
         async for entry in tables.entries(Where("PartitionKey eq @key", {"key": replay.key})):
             replay.add(entry.entity)
-        known = _known(row, replay.key)
-        lacking = sorted(Trace.of(None, known).named - replay.orders) if replay.application else []
-        return cls(row, known, replay, lacking if all(_possible(order, now) for order in lacking) else (), force)
+        known, made = _known(row, replay.key), replay.application
+        if row and row.changed_at:
+            now = max(now, row.changed_at)  # the service's clock, where this machine's is behind
+        lacking = sorted(Trace.of(None, known).named - replay.orders) if made else []
+        alone = lacking if all(_possible(order, now) for order in lacking) else ()
+        return cls(row, known, known and made and _trusted(known, made, now), replay, alone, force)
 
     @property
     def trace(self) -> Trace:
@@ -110,7 +115,7 @@ class Sight:
         made = self.replay.application
         if made is None or self.row is None or not (self.replay.flaws or (self.alone and not self.force)):
             return made
-        return self.known and join(made, self.known)  # of two registers with the same key, the one that was made
+        return self.trusted and join(made, self.trusted)  # of two registers with the same key, the one that was made
 
     @property
     def kept(self) -> bool:
@@ -140,6 +145,21 @@ def _possible(order: str, now: datetime) -> bool:
     """Tell whether an event can have this order key, by the rule for those that come."""
     time = time_of(order_time(order))
     return time is not None and EARLIEST <= time <= now + CLOCK_SKEW
+
+
+def _trusted(known: Application, made: Application, now: datetime) -> Application:
+    """Give what a row says without what names an order key that no event can have: what was made stands for that."""
+
+    def possible(register: Register[T] | None) -> Register[T] | None:
+        return register if register and _possible(register.order, now) else None
+
+    return Application(
+        possible(known.latest) or made.latest,
+        known.first_order if _possible(known.first_order, now) else made.first_order,
+        possible(known.plan),
+        possible(known.resource_usage_id),
+        possible(known.application_definition_id),
+    )
 
 
 def _known(row: Row | None, key: str) -> Application | None:
@@ -269,15 +289,20 @@ class Repair:
                 written = await self._tables.insert_application(expected)
             else:
                 written = await self._tables.replace_application(expected, sight.row.version)
-        except ConflictError:
+            version = written.version
+        except ConflictError:  # somebody wrote first; or we did, and the answer to that got lost
             self._report.writing -= 1
-            return
-        self._report.writing -= 1
+            now = await Sight.take(self._tables, case.application_id, self._now(), force=self._force)
+            if now.row is None or now.expected != expected or now.differences:
+                return
+            version = now.row.version
+        else:
+            self._report.writing -= 1
         if not case.written:
             self._find(case, sight, "rewritten" if sight.row else "inserted")
             self._report.suspected -= 1
             self._report.unsettled += 1
-        case.trace, case.written = Trace.of(written.version, expected), True
+        case.trace, case.written = Trace.of(version, expected), True
 
     def _find(self, case: _Case, sight: Sight, outcome: Outcome, reason: str | None = None) -> None:
         known = sight.expected or sight.known

@@ -32,10 +32,17 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
 
 
+def secret_line() -> str:
+    """Give the line that puts the secret into $SECRET."""
+    (line,) = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("SECRET=")]
+    return line
+
+
 def test_every_command_is_tried_by_some_test() -> None:
     """A command that nobody runs stops working unnoticed: whoever adds one has to name its test here."""
     commands = {line for block in blocks("sh") for line in block.splitlines()}
     tried = {
+        secret_line(): "here",
         "make demo": "here",
         'curl "http://127.0.0.1:7071/api/resource?secret=$SECRET" --data @samples/1-put-accepted.json': "here",
         "make run": "tests/tools",
@@ -61,6 +68,16 @@ def test_every_command_is_tried_by_some_test() -> None:
         "func start": "cannot be had everywhere; tests/tools has a stand-in",
     }
     assert commands == set(tried)
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_the_secret_is_found_where_it_says(tmp_path: Path) -> None:
+    """All commands after it use it."""
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {SECRET_SETTING: SECRET}}), "utf-8")
+    command = f'{secret_line()}; printf %s "$SECRET"'
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True)  # noqa: S607 - found above
+
+    assert done.stdout == SECRET
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="needs curl and bash")

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import NoReturn
 
 import pytest
+from azure.data.tables import TableServiceClient, UpdateMode
 
 from tests import events
 from webhook.application import Application, merge
@@ -20,7 +21,7 @@ from webhook.notification import Notification
 from webhook.record import Memory, Recorder
 from webhook.settings import Storage
 from webhook.store import ConflictError, StoreError, Versioned
-from webhook.tables import Tables
+from webhook.tables import APPLICATIONS, INBOX, Tables
 
 pytest.importorskip("rich", reason="rich is not installed: the console is an optional extra")
 
@@ -499,3 +500,50 @@ def test_storage_that_fails_ends_it_with_its_own_error(storage: Storage) -> None
 
     with pytest.raises(StoreError, match="down"):
         asyncio.run(run())
+
+
+# --- what was found in a second reading
+
+
+def test_a_write_whose_answer_was_lost_is_said(storage: Storage) -> None:
+    """The SDK repeats it, and hears that the row has changed: it has, by the first attempt."""
+
+    async def damaged(tables: Interrupted, _: Report) -> None:
+        await without(tables, SUCCEEDED)
+
+        async def first_attempt() -> None:
+            row = await tables.row(ACCEPTED.application_id)
+            assert row is not None
+            await Tables.replace_application(tables, row_of(ACCEPTED), row.version)
+
+        tables.others = first_attempt
+
+    report, row = mended(storage, damaged, force=True)
+
+    assert [finding.outcome for finding in report.findings] == ["rewritten"]
+    assert ("provisioningState", "Succeeded", "Accepted") in report.findings[0].differences
+    assert (report.suspected, report.writing, report.unsettled) == (0, 0, 0)
+    assert row == row_of(ACCEPTED)
+
+
+def test_an_order_from_the_future_is_mended_beside_a_notification_that_cannot_be_used(storage: Storage) -> None:
+    """It would freeze the row: every event that comes would be superseded. What else the row knows stays."""
+
+    async def damaged(tables: Interrupted, _: Report) -> None:
+        patched = event("orders", 3, "PATCH", applicationDefinitionId="d", plan=None)
+        await instance(tables).record(patched, events.NOW)
+        with TableServiceClient.from_connection_string(storage.connection_string or "") as service:
+            inbox, rows = service.get_table_client(INBOX), service.get_table_client(APPLICATIONS)
+            entry = inbox.get_entity(patched.application_id.inbox_partition_key, patched.order)
+            inbox.update_entity({**entry, "body": "{"}, mode=UpdateMode.REPLACE)
+            row = rows.get_entity(patched.application_id.partition_key, patched.application_id.row_key)
+            rows.update_entity({**row, "order": FUTURE, "provisioningState": "Deleted"}, mode=UpdateMode.REPLACE)
+
+    report, row = mended(storage, damaged)
+
+    assert [finding.outcome for finding in report.findings] == ["rewritten"]
+    assert len(report.findings[0].flaws) == 1
+    assert row is not None
+    assert (row.order, row.latest.value.provisioning_state) == (ACCEPTED.order, "Accepted")
+    assert row.application_definition_id is not None
+    assert row.application_definition_id.value == "d"
