@@ -7,6 +7,8 @@
 # May be interrupted and run again at any point: what was done is not done twice. Prints no secret. Says what is accepted
 # only when the app holds what the vault holds.
 
+# A word that is not understood is an error: without this it would be ignored, and a rotation begin.
+[CmdletBinding(PositionalBinding = $false)]
 param([switch] $Finish, [switch] $AtOnce)
 
 . "$PSScriptRoot/secret.ps1"

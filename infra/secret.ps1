@@ -110,7 +110,9 @@ function Get-Lag {
 
 function Wait-References {
     for ($tries = 20; $tries -gt 0; $tries--) {
-        if ($tries % 4 -eq 0) { Update-App }
+        if ($tries % 4 -eq 0) {
+            try { Update-App } catch { Write-Host "$_" } # asked again
+        }
         try { $lag = @(Get-Lag) } catch { $lag = @("$_") }
         if ($lag.Count -eq 0) { return }
         if ($tries -gt 1) {

@@ -120,7 +120,7 @@ app_catch_up() {
   app_tries=20
   while :; do
     # asked again every fourth time: one refresh can come before the vault shows the new version to the app
-    [ $((app_tries % 4)) -ne 0 ] || app_refresh
+    [ $((app_tries % 4)) -ne 0 ] || app_refresh || true # one that fails is said, and asked again
     ! app_is_current || return 0
     app_tries=$((app_tries - 1))
     [ "$app_tries" -gt 0 ] || break

@@ -7,7 +7,10 @@ set -eu
 # shellcheck source=infra/secret.sh
 . "$(dirname "$0")/../secret.sh"
 
-[ "${WEBHOOK_PRIVATE_NETWORKING:-false}" = true ] || exit 0
+case ${WEBHOOK_PRIVATE_NETWORKING-} in
+  [Tt][Rr][Uu][Ee]) ;;
+  *) exit 0 ;;
+esac
 if [ -z "${AZURE_SUBSCRIPTION_ID-}" ]; then
   say "Which subscription is not known yet. If Microsoft.App is not registered there: az provider register --namespace Microsoft.App --wait"
   exit 0

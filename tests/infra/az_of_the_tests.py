@@ -4,10 +4,11 @@ Never contacts anything. It understands only what the scripts say; whether the A
 
     az_of_the_tests.py STATE ARGUMENT...
 
-STATE is a JSON file: `secrets`, a list of versions a name, each with `value` and `created`; `commands`, what was asked;
-`refusing`, for how many commands from now the vault gives no access, and `refusal`, what it says then; `broken`, a
-command that fails; `app`, the version of the secret that the app has read for each setting; `stale`, for how many
-refreshes from now the app goes on with what it has; `provider`, whether one is registered.
+STATE is a JSON file: `secrets`, a list of versions a name, each with `value` and `created`; `commands`, what was
+asked; `refusing`, for how many commands from now the vault gives no access, and `refusal`, what it says then;
+`broken`, a command that fails; `failing`, for how many refreshes from now one fails; `app`, the version of the secret
+that the app has read for each setting; `stale`, for how many refreshes from now the app goes on with what it has;
+`provider`, whether one is registered.
 """
 
 import json
@@ -46,6 +47,9 @@ def main(file: Path, arguments: list[str]) -> int:
         state["refusing"] -= 1
         answer = None
     elif " ".join(words) == state["broken"]:
+        answer = None
+    elif words == ["rest"] and options["--method"] == "post" and state["failing"] > 0:
+        state["failing"] -= 1
         answer = None
     elif words == ["keyvault", "secret", "list"]:
         answer = "\n".join(state["secrets"])

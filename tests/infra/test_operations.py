@@ -116,7 +116,7 @@ def test_the_azure_cli_understands_what_is_to_be_typed(az_says: AzSays) -> None:
     typed = {each.split(" > ")[0] for each in re.findall(r"^ *(az (?!login).+)$", text, re.MULTILINE)}
     said = az_says([shlex.split(each)[1:] for each in typed])
 
-    assert len(said) == 8
+    assert len(said) == 9
     assert [text for text in said if "Please run 'az login'" not in text] == []
 
 
@@ -169,6 +169,6 @@ def test_the_console_understands_what_is_to_be_typed() -> None:
     typed = re.findall(r"^managedapps (.+)$", OPERATIONS, re.MULTILINE)
     help_of = {each: CliRunner().invoke(app, [*shlex.split(each), "--help"]) for each in typed}
 
-    assert len(typed) == 4
+    assert len(typed) == 6
     assert {each for each, said in help_of.items() if said.exit_code != 0} == set()
     assert {"rebuild", "rejected", "export", "doctor"} <= set(get_command(app).commands)  # type: ignore[attr-defined] # a group

@@ -227,6 +227,27 @@ def test_an_application_is_stuck_by_its_latest_event_after_two_hours(answers: An
     assert {row["provisioningState"] for row in answers["stuck"]} == {"Accepted", "Deleting"}
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["as they happened", "the other way round"])
+def test_of_events_that_bear_the_same_time_the_later_in_life_counts(borrow: Borrow, *, turned: bool) -> None:
+    """The app orders them so: an alert that takes the other sends somebody to look for nothing, or says nothing."""
+    past = Past()
+    pairs = [
+        *(("done", "PUT", "Accepted"), ("done", "PUT", "Succeeded")),
+        *(("gone", "DELETE", "Deleting"), ("gone", "DELETE", "Deleted")),
+        *(("kept", "DELETE", "Deleting"), ("kept", "DELETE", "Failed")),
+        *(("leaving", "PATCH", "Succeeded"), ("leaving", "DELETE", "Deleting")),
+    ]
+    for name, event_type, state in reversed(pairs) if turned else pairs:
+        past.event(name, event_type, state, hours=3)
+    found = answered(borrow, past.log.rows, [])
+    states = [row for row in found["states-over-time"] if row["day"].startswith(f"{past.now:%Y-%m-%d}")]
+
+    assert applications(found["stuck"]) == ["leaving"]
+    assert {row["provisioningState"]: row["applications"] for row in states} == dict.fromkeys(
+        ("Succeeded", "Deleted", "Failed", "Deleting"), 1
+    )
+
+
 def test_a_failed_deployment_is_found_but_not_one_that_something_later_is_known_of(answers: Answers) -> None:
     """An alert about an application that has recovered sends somebody to look for nothing."""
     assert applications(answers["failed"]) == [

@@ -70,7 +70,15 @@ class Cloud:
         self.programs.mkdir()
         refusal = "(Forbidden) Caller is not authorized to perform action on resource."
         self.change(
-            secrets={}, commands=[], refusing=0, refusal=refusal, broken="", app={}, stale=0, provider="Registered"
+            secrets={},
+            commands=[],
+            refusing=0,
+            refusal=refusal,
+            broken="",
+            app={},
+            stale=0,
+            failing=0,
+            provider="Registered",
         )
         python, curl = shlex.quote(sys.executable), shlex.quote(shutil.which("curl") or "")
         stand_in = shlex.quote(str(ROOT / "tests/infra/az_of_the_tests.py"))
@@ -236,6 +244,16 @@ def test_private_networking_registers_the_provider_of_its_subnet(cloud: Cloud, s
     assert command[command.index("--namespace") + 1] == "Microsoft.App"
     assert command[command.index("--subscription") + 1] == ENVIRONMENT["AZURE_SUBSCRIPTION_ID"]
     assert "--wait" in command
+
+
+@pytest.mark.parametrize("given", ["True", "TRUE"])
+def test_private_networking_may_be_asked_for_in_capitals(cloud: Cloud, given: str) -> None:
+    """PowerShell's `-ne` takes it, too: the same environment must do the same from either."""
+    cloud.change(provider="NotRegistered")
+    run = cloud.run(PREPARE, **ENVIRONMENT, WEBHOOK_PRIVATE_NETWORKING=given)
+
+    assert run.returncode == 0, run.stderr
+    assert "provider register" in cloud.asked()
 
 
 def test_a_provider_that_is_registered_is_left_alone(cloud: Cloud) -> None:
@@ -550,6 +568,30 @@ def test_an_app_that_reads_late_is_told_again(cloud: Cloud) -> None:
     assert len(refreshes) == 3
 
 
+def test_a_refresh_that_fails_is_asked_for_again(cloud: Cloud) -> None:
+    """The new secret is in the vault by then: whoever rotates must be told how the app stands."""
+    cloud.hold(OLD)
+    cloud.change(failing=1)
+    with listening(cloud, 401):
+        run = cloud.run(ROTATE)
+
+    assert run.returncode == 0, run.stderr
+    assert "Both secrets are accepted now." in run.stdout
+    assert cloud.accepts(cloud.values()[0] or "")
+
+
+def test_refreshes_that_all_fail_end_with_what_the_app_lacks(cloud: Cloud) -> None:
+    """An error of Azure's alone does not say to change nothing in Partner Center."""
+    cloud.hold(OLD)
+    cloud.change(failing=1_000)
+    with listening(cloud, 401):
+        run = cloud.run(ROTATE)
+
+    assert run.returncode == 1
+    assert "and should be 'Resolved 2'. Change nothing in Partner Center" in run.stderr
+    assert "accepted now" not in run.stdout
+
+
 def test_a_reference_that_is_not_resolved_is_not_taken_for_one_that_is(cloud: Cloud) -> None:
     """Its app answers 500 to everything, or goes on with what it had."""
     cloud.hold(OLD, NEW, previous=OLD)
@@ -650,6 +692,13 @@ def test_what_is_not_understood_does_nothing(cloud: Cloud, arguments: tuple[str,
     assert run.returncode == 2
     assert "infra/rotate-secret --finish" in run.stderr
     assert cloud.asked() == []
+
+
+def test_what_powershell_does_not_understand_does_nothing_either() -> None:
+    """A script without this puts `--finish` into $args, and begins a rotation instead."""
+    text = (INFRA / "rotate-secret.ps1").read_text("utf-8")
+
+    assert "[CmdletBinding(PositionalBinding = $false)]\nparam(" in text
 
 
 def test_in_a_terminal_the_azd_environment_is_asked(cloud: Cloud) -> None:
