@@ -30,7 +30,6 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from webhook.application import Application
 from webhook.entities import (
-    INBOX_FACTS,
     REJECTION_FACTS,
     Entity,
     InboxEntry,
@@ -178,50 +177,42 @@ class Tables:
         """Give an application's row as it is, readable or not; None where there is none."""
         return await self._read(self._applications, application_id.partition_key, application_id.row_key)
 
-    async def rows(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
+    def rows(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
         """Give rows as they are, readable or not, by subscription, resource group and name.
 
         Args:
             where: which of them, as the service is to decide.
             columns: what is fetched; everything if empty.
         """
-        async for row in self._list(self._applications, where, columns):
-            yield row
+        return self._list(self._applications, where, columns)
 
     async def applications(self) -> AsyncIterator[Application]:
         """Give every application, by subscription, resource group and name."""
         async for row in self.rows():
             yield application_of(row.entity)
 
-    async def inbox(self, where: Where = EVERYWHERE, *, bodies: bool = True) -> AsyncIterator[InboxEntry]:
-        """Give notifications as they were received, application by application, in the order of the order key.
-
-        Args:
-            where: which of them, as the service is to decide.
-            bodies: whether they are fetched; all are empty otherwise.
-        """
-        async for row in self._list(self._inbox, where, () if bodies else INBOX_FACTS):
+    async def inbox(self) -> AsyncIterator[InboxEntry]:
+        """Give every notification as it was received, in the order of `entries`."""
+        async for row in self.entries():
             yield inbox_entry(row.entity)
 
-    async def entries(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
+    def entries(self, where: Where = EVERYWHERE, columns: Sequence[str] = ()) -> AsyncIterator[Row]:
         """Give notifications as they are, readable or not, application by application, in the order of the order key.
 
         Args:
             where: which of them, as the service is to decide.
             columns: what is fetched; everything if empty.
         """
-        async for row in self._list(self._inbox, where, columns):
-            yield row
+        return self._list(self._inbox, where, columns)
 
-    async def rejections(self, where: Where = EVERYWHERE, *, bodies: bool = True) -> AsyncIterator[Row]:
+    def rejections(self, where: Where = EVERYWHERE, *, bodies: bool = True) -> AsyncIterator[Row]:
         """Give refused bodies as they are, readable or not, by day and digest.
 
         Args:
             where: which of them, as the service is to decide.
             bodies: whether they are fetched.
         """
-        async for row in self._list(self._rejections, where, () if bodies else REJECTION_FACTS):
-            yield row
+        return self._list(self._rejections, where, () if bodies else REJECTION_FACTS)
 
     async def rejection(self, day: str, digest: str) -> Row | None:
         """Give a refused body as it is, readable or not; None where there is none."""

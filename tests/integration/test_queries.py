@@ -11,6 +11,7 @@ from azure.data.tables import TableSasPermissions, TableServiceClient, generate_
 from tests import events
 from tools.azurite import Azurite
 from webhook.application import Application
+from webhook.entities import INBOX_FACTS, inbox_entry
 from webhook.notification import ApplicationId, Notification
 from webhook.settings import Storage
 from webhook.store import StoreError, Where
@@ -94,8 +95,8 @@ def test_the_inbox_can_be_asked_without_bodies(storage: Storage) -> None:
 
     async def question(tables: Tables) -> None:
         where = Where("RowKey ge @since", {"since": "2026-03-01T11"})
-        entries = [entry async for entry in tables.inbox(where, bodies=False)]
-        whole = [entry async for entry in tables.inbox(where)]
+        entries = [inbox_entry(row.entity) async for row in tables.entries(where, INBOX_FACTS)]
+        whole = [inbox_entry(row.entity) async for row in tables.entries(where)]
         assert [entry.order for entry in entries] == [EVENTS[2].order, EVENTS[1].order]
         assert [entry._replace(body="") for entry in whole] == entries
         assert [entry.body for entry in whole] == [EVENTS[2].body, EVENTS[1].body]
