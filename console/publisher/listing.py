@@ -7,7 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -74,13 +74,8 @@ def list_(  # noqa: PLR0913 - the options of a command
     if json_ and csv_:
         raise UsageError("--json and --csv exclude each other: give one of them")
     now = datetime.now(UTC)
-    selection = Selection(
-        tuple(state or ()),
-        plan,
-        subscription,
-        options.moment(since, now),
-        None if stuck is None else now - stuck,
-        failed,
+    selection = selected(
+        now, states=state, plan=plan, subscription=subscription, since=since, stuck=stuck, failed=failed
     )
     form: Form = AsJson() if json_ else AsCsv() if csv_ else Lines(now)
     storage = account.find(connection, account_)
@@ -91,6 +86,21 @@ def list_(  # noqa: PLR0913 - the options of a command
         chosen = selection != Selection()
         output.say("No application is like that." if chosen else NO_APPLICATION_YET)
     raise typer.Exit(int(exit_code and form.count > 0))
+
+
+def selected(  # noqa: PLR0913 - the options that narrow a list
+    now: datetime,
+    *,
+    states: Sequence[str] | None,
+    plan: str | None,
+    subscription: str | None,
+    since: str | None,
+    stuck: timedelta | None,
+    failed: bool,
+) -> Selection:
+    """Give what the options mean at a time. Raises typer.BadParameter."""
+    stuck_since = None if stuck is None else now - stuck
+    return Selection(tuple(states or ()), plan, subscription, options.moment(since, now), stuck_since, failed)
 
 
 async def _collect(storage: Storage, selection: Selection, form: "Form", spool: Spool) -> None:

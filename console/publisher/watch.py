@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -21,8 +22,9 @@ from rich.text import Text
 from console import account, options, output
 from console.publisher import grid
 from console.publisher.durations import short
-from console.publisher.listing import COLUMNS, FETCHED, cells_of, sentence, shown, state_of, style_of
-from console.publisher.row import Row
+from console.publisher.listing import COLUMNS, FETCHED, cells_of, selected, sentence, shown, state_of, style_of
+from console.publisher.row import COLUMNS as ALL
+from console.publisher.row import Row, utc_text
 from console.publisher.selection import Selection
 from webhook.settings import Storage
 from webhook.store import StoreError, Where
@@ -56,7 +58,7 @@ class Watched:
     """All rows of an account or a subscription, as they were last seen.
 
     Attributes:
-        columns: what is fetched of them; everything if empty.
+        columns: what is fetched of them.
         listed: the keys of those that were asked for when last chosen.
     """
 
@@ -119,17 +121,15 @@ def watch(  # noqa: PLR0913 - the options of a command
     """
     if interval < timedelta(seconds=1):
         raise typer.BadParameter("at least 1s", param_hint="--interval")
-    options.moment(since, datetime.now(UTC))  # refused here, not after the first look
-
-    def chosen(now: datetime) -> Selection:
-        stuck_since = None if stuck is None else now - stuck
-        return Selection(tuple(state or ()), plan, subscription, options.moment(since, now), stuck_since, failed)
-
+    chosen = partial(
+        selected, states=state, plan=plan, subscription=subscription, since=since, stuck=stuck, failed=failed
+    )
+    chosen(datetime.now(UTC))  # what cannot be meant is refused here, not after the first look
     storage, out = account.find(connection, account_), output.console()
     view: View = Screen(out, interval) if out.is_terminal and not json_ else Lines(as_json=json_)
     try:
         asyncio.run(
-            _watch(storage, Watched(subscription, () if json_ else (*FETCHED, "Timestamp")), chosen, view, interval)
+            _watch(storage, Watched(subscription, (*(ALL if json_ else FETCHED), "Timestamp")), chosen, view, interval)
         )
     except KeyboardInterrupt:
         return  # the way to end it
@@ -200,7 +200,7 @@ class Lines:
         row = change.row
         if self._as_json:
             seen = {
-                "seenAt": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+                "seenAt": utc_text(now),
                 "listed": change.listed,
                 "previousProvisioningState": change.before,
             }
