@@ -1,7 +1,6 @@
 """The command `show`: everything that is known of one application, its error in full, and its life cycle."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from console.publisher.durations import exact, short
 from console.publisher.find import find
 from console.publisher.listing import shown, state_of, style_of
 from console.publisher.notifications import Notifications
-from console.publisher.row import Row, utc_text
+from console.publisher.row import Row, content_of, utc_text
 from console.publisher.timeline import Step, steps
 from webhook.notification import ApplicationId
 from webhook.settings import Storage
@@ -101,10 +100,7 @@ async def _read(storage: Storage, text: str) -> Known:
 
 def error_of(body: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Give the error in a notification's body; None if there is none."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    content = content_of(body)
     return content.get("error") if isinstance(content, dict) else None
 
 
@@ -192,15 +188,8 @@ def _json(known: Known) -> dict[str, Any]:
                 "receivedAt": utc_text(step.entry.received_at),
                 "operation": step.operation,
                 "tookSeconds": None if step.took is None else step.took.total_seconds(),
-                "body": _content(step.entry.body),
+                "body": content_of(step.entry.body),
             }
             for step in known.steps
         ],
     }
-
-
-def _content(body: str) -> Any:  # noqa: ANN401 - whatever JSON holds
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from console.publisher.row import COLUMNS, text_of, utc_text
-from webhook.entities import BODY_COLUMNS
+from webhook.entities import BODY_COLUMNS, INBOX_FACTS
 from webhook.notification import is_order_key, time_of
 
 Record = dict[str, str | None]
@@ -62,10 +62,11 @@ APPLICATIONS = Layout(
     tuple(_TIMES.values()),
     COLUMNS,
 )
+_FACTS = ("PartitionKey", "RowKey", "eventTime", "receivedAt", "eventType", "provisioningState", "body")
 NOTIFICATIONS = Layout(
-    ("PartitionKey", "RowKey", "eventTime", "receivedAt", "eventType", "provisioningState", "body"),
+    _FACTS,
     {"eventTime": "RowKey"},
-    ("PartitionKey", "RowKey", "eventTime", "receivedAt", "eventType", "provisioningState", "body"),
+    _FACTS,
     ("eventTime", "receivedAt"),
-    ("PartitionKey", "RowKey", "receivedAt", "eventType", "provisioningState", *BODY_COLUMNS),
+    (*INBOX_FACTS, *BODY_COLUMNS),
 )

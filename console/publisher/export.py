@@ -15,6 +15,7 @@ from console.ending import ending
 from console.publisher import columns
 from console.publisher.columns import Layout, Record
 from console.publisher.formats import ENDINGS, Format, Writer, format_of, writing
+from console.publisher.row import order_text
 from console.publisher.selection import Selection
 from webhook.settings import Storage
 from webhook.store import Where
@@ -99,7 +100,7 @@ def where_of(what: Exported, subscription: str | None, since: datetime | None) -
         parameters |= {"first": f"{key}|", "last": f"{key}}}"}  # the character after |
     if since is not None:
         parts.append("RowKey ge @since")  # order keys begin with the time
-        parameters["since"] = f"{since:%Y-%m-%dT%H:%M:%S.%f}"
+        parameters["since"] = order_text(since)
     return Where(" and ".join(parts), parameters)
 
 

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 
 from console.publisher.causes import causes
-from console.publisher.row import TRANSIENT, Row, time_of, utc_text
+from console.publisher.row import TRANSIENT, Row, order_text, time_of, utc_text
 from console.publisher.timeline import Operation, ended, meaning
 from webhook.entities import InboxEntry
 from webhook.notification import ProvisioningState
@@ -302,11 +302,6 @@ class Figures:
             times=_times(self._seconds),
             ended_before=(before := time_of(self._ended_before)) and before.date(),
         )
-
-
-def order_text(moment: datetime) -> str:
-    """Give a moment, in UTC, as order keys begin with: what is earlier sorts before it."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
 def nearest_rank(ranked: Sequence[float], share: float) -> float:

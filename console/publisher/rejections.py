@@ -22,7 +22,7 @@ from webhook.notification import FieldError, InvalidNotificationError, Notificat
 from webhook.receive import DEADLINE
 from webhook.record import Memory, Recorder
 from webhook.rejection import Rejection
-from webhook.store import ConflictError, StoreError, Where
+from webhook.store import EVERYWHERE, ConflictError, StoreError, Where
 
 if TYPE_CHECKING:
     from webhook.tables import Tables
@@ -55,7 +55,7 @@ async def rejections(
         earliest: only those that came since then.
         unreadable: is told of those that this app did not write so, which are left out.
     """
-    days = Where("PartitionKey ge @day", {"day": earliest.date().isoformat()}) if earliest else Where("", {})
+    days = Where("PartitionKey ge @day", {"day": earliest.date().isoformat()}) if earliest else EVERYWHERE
     async for row in tables.rejections(days, bodies=False):
         try:
             rejection = rejection_of(row.entity)

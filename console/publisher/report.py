@@ -22,7 +22,7 @@ from console.publisher.application import error_of
 from console.publisher.figures import Figures
 from console.publisher.listing import NO_APPLICATION_YET
 from console.publisher.notifications import Notifications
-from console.publisher.row import Row
+from console.publisher.row import COLUMNS, Row
 from console.publisher.summary import begin, counted
 from console.publisher.timeline import steps
 from webhook.entities import InboxEntry
@@ -139,7 +139,7 @@ async def _read(storage: Storage, collection: Collection, show: Show) -> None:
         show(collection.read)
 
     async with account.opened(storage) as tables:
-        async for stored in tables.rows():
+        async for stored in tables.rows(columns=COLUMNS):
             collection.add_row(Row.of(stored.entity))
             counts()
         collection.choose()

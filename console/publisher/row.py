@@ -108,10 +108,7 @@ class Row:
 
     def error_content(self) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Give the error itself; its text where that is not JSON."""
-        try:
-            return None if self.error is None else json.loads(self.error)
-        except (ValueError, RecursionError):
-            return self.error
+        return None if self.error is None else content_of(self.error)
 
     def to_json(self) -> dict[str, Any]:
         """Give it for programs, by the names of the table's columns; the error as JSON text, as it is there."""
@@ -146,6 +143,19 @@ def time_of(text: str) -> datetime | None:
         return datetime.fromisoformat(text[:26]).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def order_text(moment: datetime) -> str:
+    """Give a moment, in UTC, as order keys begin with: what is earlier sorts before it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
+
+
+def content_of(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Give what a text says as JSON; the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def utc_text(time: datetime) -> str:
