@@ -3,7 +3,6 @@
 Never prints a URL that is not masked: it is handed none.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from console.marketplace.delivery import Tally
 from console.marketplace.schedule import Delivery
+from console.percentiles import nearest_rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ def _sorted(counts: Mapping[Any, int]) -> dict[str, int]:
 
 
 def _latency(seconds: Sequence[float]) -> dict[str, float]:
-    """Give percentiles by nearest rank: each is a time that was really taken."""
+    """Give percentiles in milliseconds."""
     ranked = sorted(seconds)
     if not ranked:
         return {}
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "slowest": 1.0}
-    return {name: round(1000 * ranked[math.ceil(share * len(ranked)) - 1], 1) for name, share in shares.items()}
+    return {name: round(1000 * nearest_rank(ranked, share), 1) for name, share in shares.items()}

@@ -6,7 +6,6 @@ whenever it began: one that is tried again counts once for each attempt, and an 
 Percentiles are by nearest rank: each is a time that a deployment really took.
 """
 
-import math
 from array import array
 from bisect import bisect_left
 from collections import Counter
@@ -17,6 +16,7 @@ from heapq import heappush, heappushpop
 from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 
+from console.percentiles import nearest_rank
 from console.publisher.causes import causes
 from console.publisher.row import TRANSIENT, Row, order_text, time_of, utc_text
 from console.publisher.timeline import Operation, ended, meaning
@@ -302,11 +302,6 @@ class Figures:
             times=_times(self._seconds),
             ended_before=(before := time_of(self._ended_before)) and before.date(),
         )
-
-
-def nearest_rank(ranked: Sequence[float], share: float) -> float:
-    """Give the least of the values that this share of them does not exceed."""
-    return ranked[max(math.ceil(share * len(ranked)), 1) - 1]
 
 
 def _ends_deployment(row: Row) -> bool:

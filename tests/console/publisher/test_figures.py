@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from console.publisher.figures import LONGEST, Figures, Offer, Summary, nearest_rank
+from console.percentiles import nearest_rank
+from console.publisher.figures import LONGEST, Figures, Offer, Summary
 from console.publisher.row import Row
 from console.publisher.timeline import steps
 from tests.console.publisher.stored import NOW, entry, life, row

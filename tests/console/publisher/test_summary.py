@@ -9,7 +9,8 @@ from io import BytesIO, TextIOWrapper
 import pytest
 
 from console.marketplace.lives import Event, Life
-from console.publisher.figures import Figures, nearest_rank
+from console.percentiles import nearest_rank
+from console.publisher.figures import Figures
 from tests.console.conftest import Run
 from tests.console.publisher import stored
 from tests.console.publisher.conftest import Filled
